@@ -1,0 +1,144 @@
+"""Filters and tags for every template: text, numbers with their doubt, times, and the frame of the page."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ground import formats, rendering
+
+register = template.Library()
+
+THEMES = ("light", "dark")
+NOTE_KINDS = {"success": "good", "warning": "wait", "error": "bad"}
+BADGE_KINDS = {
+    "good": ("succeeded", "done", "complete", "settled", "passed", "better", "live", "ok", "delivered", "open_gate"),
+    "live": ("running", "training", "evaluating", "generating", "serving", "active", "starting"),
+    "wait": ("waiting", "queued", "in_review", "review", "undecided", "paused", "pending", "canary", "stopping"),
+    "bad": ("failed", "stopped", "lost", "worse", "refused", "stuck", "unhealthy", "cancelled"),
+}
+PLACES = (
+    ("project", _("Overview")),
+    ("label", _("Label")),
+    ("data", _("Data")),
+    ("loop", _("Loop")),
+    ("runs", _("Runs")),
+    ("models", _("Models")),
+    ("settings", _("Settings")),
+)
+
+
+@register.filter
+def markdown(text: str | None) -> SafeString:
+    return rendering.render_markdown(text or "")
+
+
+@register.filter
+def plain(text: str | None) -> SafeString:
+    return rendering.render_plain(text or "")
+
+
+@register.filter
+def words(text: str | None) -> int:
+    return len((text or "").split())
+
+
+@register.filter(name="number")
+def number_filter(value: float | None, digits: int | None = None) -> str:
+    return formats.number(value, digits)
+
+
+@register.filter
+def percent(share: float | None, digits: int = 0) -> str:
+    return formats.percent(share, digits)
+
+
+@register.filter
+def interval(value: Any, digits: int = 2) -> str:
+    """Of anything that has `estimate`, `low` and `high`, as attributes or keys."""
+    read = value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
+    return formats.interval(read("estimate"), read("low"), read("high"), digits)
+
+
+@register.simple_tag(name="interval")
+def interval_tag(estimate: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
+    return formats.interval(estimate, low, high, digits)
+
+
+@register.filter
+def duration(seconds: Any) -> str:
+    return formats.duration(seconds)
+
+
+@register.filter
+def relative_time(moment: datetime | None) -> SafeString | str:
+    """A <time> that says how long ago, with the exact moment for machines and on hovering."""
+    if moment is None:
+        return formats.NOTHING
+    exact = moment.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" title="{}">{}</time>', exact, exact, formats.relative(moment))
+
+
+@register.filter(name="bytes")
+def bytes_filter(count: float | None) -> str:
+    return formats.size(count)
+
+
+@register.filter
+def short_digest(digest: str | None) -> str:
+    return formats.short_digest(digest or "")
+
+
+@register.filter
+def note_kind(level: str) -> str:
+    """The look of a note for a level of django.contrib.messages."""
+    return NOTE_KINDS.get(level, "")
+
+
+@register.filter
+def badge_kind(state: str) -> str:
+    """The look of a badge for a state; an unknown state gets the neutral one."""
+    return next((kind for kind, states in BADGE_KINDS.items() if str(state).lower() in states), "")
+
+
+@register.filter
+def getitem(mapping: Mapping[str, Any], key: str) -> Any:
+    return mapping.get(key)
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Context) -> str:
+    """What the reader chose, from the cookie that theme.mjs writes; empty follows the system."""
+    request = context.get("request")
+    chosen = request.COOKIES.get("theme", "") if request is not None else ""
+    return chosen if chosen in THEMES else ""
+
+
+@register.simple_tag(takes_context=True)
+def places(context: Context) -> list[dict[str, Any]]:
+    """The project's line of places. `place` in the context names the current one; what has no URL is not shown."""
+    project = context.get("project")
+    slug = getattr(project, "slug", None)
+    if not slug:
+        return []
+    found = ((name, label, _url(name, slug)) for name, label in PLACES)
+    return [{"label": label, "url": url, "current": name == context.get("place")} for name, label, url in found if url]
+
+
+def _url(name: str, slug: str) -> str:
+    try:
+        return reverse(name, args=[slug])
+    except NoReverseMatch:
+        return ""
+
+
+@register.simple_block_tag(takes_context=True)
+def scroll(context: Context, content: str, label: str) -> SafeString:
+    """What may be wider than the page: a region that can be scrolled by keyboard and says what it is."""
+    return format_html('<div class="scroll" role="region" tabindex="0" aria-label="{}">{}</div>', label, content)
