@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -12,23 +13,28 @@ from ground import clock
 NOTHING = "–"
 
 
-def known(value: float | None) -> bool:
+def known(value: float | None) -> TypeGuard[float]:
+    """Neither missing nor NaN nor infinite."""
     return value is not None and math.isfinite(value)
 
 
 def number(value: float | None, digits: int | None = None) -> str:
-    """In the reader's notation. Without `digits`: three significant figures, whole numbers whole."""
-    if value is None or not math.isfinite(value):
+    """In the reader's notation. Without `digits`: three significant figures at most, no idle zeros."""
+    if not known(value):
         return NOTHING
-    if digits is None:
-        digits = 0 if value == round(value) or abs(value) >= 1000 else max(0, 2 - math.floor(math.log10(abs(value))))
-        return str(number_format(round(value, digits), min(digits, 6), use_l10n=True, force_grouping=True))
+    digits = _needed(value) if digits is None else digits
     return str(number_format(round(value, digits), digits, use_l10n=True, force_grouping=True))
+
+
+def _needed(value: float) -> int:
+    """The fewest decimals, six at most, that tell `value` apart at three significant figures."""
+    most = 0 if value == 0 else min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return next(digits for digits in range(most + 1) if round(value, digits) == round(value, most))
 
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share of 1 as per cent, with a narrow no-break space before the sign."""
-    return NOTHING if not known(share) else _("%(number)s %%") % {"number": number((share or 0) * 100, digits)}
+    return _("%(number)s %%") % {"number": number(share * 100, digits)} if known(share) else NOTHING
 
 
 def interval(estimate: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
@@ -44,7 +50,7 @@ def interval(estimate: float | None, low: float | None, high: float | None, digi
 def duration(length: float | timedelta | None) -> str:
     """Seconds in two units at most: `0.4 s`, `21 s`, `4 min 12 s`, `2 h 5 min`, `3 d 4 h`."""
     seconds = length.total_seconds() if isinstance(length, timedelta) else length
-    if seconds is None or not math.isfinite(seconds):
+    if not known(seconds):
         return NOTHING
     if abs(seconds) < 9.95:
         return _("%(n)s s") % {"n": number(seconds, 0 if seconds == round(seconds) else 1)}
@@ -75,7 +81,7 @@ def relative(moment: datetime) -> str:
 
 def size(count: float | None) -> str:
     """Bytes in decimal units, as files are sold: `542 MB`."""
-    if count is None or not math.isfinite(count):
+    if not known(count):
         return NOTHING
     value, unit = float(count), "B"
     for bigger in ("kB", "MB", "GB", "TB"):

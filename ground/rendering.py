@@ -26,7 +26,7 @@ _TAGS = {
     *("p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "div"),
     *("h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
-_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "pre": {"tabindex"}, "div": {"class", "tabindex"}}
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "div": {"tabindex"}}
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
     attributes=_ATTRIBUTES,
@@ -80,7 +80,7 @@ def _fit_headings(tokens: Sequence[Token]) -> None:
 
 @lru_cache(maxsize=1024)
 def render_markdown(text: str) -> SafeString:
-    """Markdown as safe HTML. Raw HTML is shown, not obeyed; single line ends are kept; text over MARKDOWN_LIMIT is plain."""
+    """Markdown as safe HTML. Raw HTML is shown, not obeyed; line ends stay; over MARKDOWN_LIMIT all of it stays plain."""
     if len(text) > MARKDOWN_LIMIT:
         return render_plain(text)
     tokens = _PARSER.parse(text)

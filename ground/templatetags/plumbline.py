@@ -62,8 +62,12 @@ def percent(share: float | None, digits: int = 0) -> str:
 @register.filter
 def interval(value: Any, digits: int = 2) -> str:
     """Of anything that has `estimate`, `low` and `high`, as attributes or keys."""
-    read = value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
-    return formats.interval(read("estimate"), read("low"), read("high"), digits)
+    estimate, low, high = (_part(value, name) for name in ("estimate", "low", "high"))
+    return formats.interval(estimate, low, high, digits)
+
+
+def _part(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 
 @register.simple_tag(name="interval")
