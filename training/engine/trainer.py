@@ -1,0 +1,235 @@
+"""What sft, reward and dpo share: arguments, sealed checkpoints, events, the stop flag, resume and export.
+
+Imports torch and transformers: only the method modules import this one.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import Trainer, TrainerCallback
+
+from training.engine import checkpoints
+from training.engine.context import Context, Outcome
+from training.engine.deepspeed_config import deepspeed_config
+from training.engine.errors import Cancelled, EngineError
+from training.engine.hyperparameters import epochs, learning_rate
+from training.engine.models import torch_dtype
+
+
+@dataclass
+class Session:
+    """One attempt at a trained run."""
+
+    context: Context
+    stopped_at: str | None = None
+    saved: set[int] = field(default_factory=set)
+
+    @property
+    def layout(self) -> checkpoints.Layout:
+        spec = self.context.spec
+        return checkpoints.Layout(self.context.world.size, spec.parallelism.zero_stage, spec.sha256)
+
+    def resume_point(self) -> checkpoints.Checkpoint | None:
+        """The newest whole checkpoint, agreed by all ranks. Rank 0 deletes torn ones: pruning must not count them."""
+        found = self.context.world.from_main(self._newest() if self.context.world.is_main else None)
+        if found is not None:
+            checkpoints.require_layout(found, self.layout)
+        return found
+
+    def _newest(self) -> checkpoints.Checkpoint | None:
+        directory = self.context.run.checkpoints
+        found, torn = checkpoints.newest(directory)
+        for name in torn:
+            self.context.log.emit("warning", name="torn_checkpoint", checkpoint=name)
+            shutil.rmtree(directory / name)
+        return found
+
+    def seal(self, staging: Path, step: int) -> None:
+        """After every rank has written its shards: hash, fsync, rename, prune (rank 0), then go on together."""
+        context = self.context
+        context.world.barrier()
+        if context.world.is_main:
+            target = context.run.checkpoints / checkpoints.name_of(step)
+            checkpoints.seal(staging, target, step=step, layout=self.layout)
+            pruned = checkpoints.prune(context.run.checkpoints, context.spec.checkpoint.keep)
+            context.log.emit("checkpoint", name=target.name, step=step, pruned=pruned)
+        self.saved.add(step)
+        context.world.barrier()
+
+
+class Sealed(Trainer):
+    """Mixed in before a TRL trainer: rows come encoded, checkpoints are sealed, no model card is written."""
+
+    session: Session
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """TRL would write a card into every checkpoint; the registry holds the lineage."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step
+        if step in self.session.saved:
+            return
+        staging = self.session.context.run.work / "staging" / f"checkpoint-{step}"
+        if self.session.context.world.is_main:
+            shutil.rmtree(staging, ignore_errors=True)
+        self.session.context.world.barrier()
+        super()._save_checkpoint(model, trial)
+        self.session.seal(staging, step)
+
+
+class RunCallback(TrainerCallback):
+    """Polls `control/`, decides when to save, and turns logs into events."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.tokens = 0.0
+        self.clock = time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.clock = time.monotonic()
+        self.session.context.log.phase("training", step=state.global_step, steps=state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        context = self.session.context
+        stop, save = context.world.from_main((context.run.stop.exists(), context.run.checkpoint_now.exists()))
+        last = state.global_step >= state.max_steps
+        if save and context.world.is_main:
+            context.run.checkpoint_now.unlink(missing_ok=True)
+        if stop and not last:
+            control.should_training_stop = True
+            self.session.stopped_at = checkpoints.name_of(state.global_step)
+        # At the last step the export follows at once; resuming a finished loop would run one step too many.
+        due = stop or save or state.global_step % context.spec.checkpoint.every_steps == 0
+        control.should_save = due and not last
+        return control
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        logs = dict(logs or {})
+        loss = logs.get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss) or not math.isfinite(logs.get("grad_norm", 0.0)):
+            raise EngineError(
+                "non_finite_loss",
+                f"The loss or its gradient is not a number at step {state.global_step}.",
+                "Lower learning_rate, or use dtype float32; resume starts at the last good checkpoint.",
+            )
+        self.session.context.log.emit(
+            "metric",
+            step=state.global_step,
+            **logs,
+            **self._speed(logs.get("num_tokens")),
+        )
+
+    def _speed(self, total: float | None) -> dict[str, float]:
+        now, before, seen = time.monotonic(), self.clock, self.tokens
+        self.clock, self.tokens = now, total or 0.0
+        # After a resume the running token count starts anew, so the first difference can be negative.
+        return {"tokens_per_second": round((self.tokens - seen) / (now - before), 1)} if total and total > seen else {}
+
+
+def arguments(context: Context, config: type[Any], **method: Any) -> Any:
+    """Training arguments with every default stated that would otherwise be wrong on a CPU or phone home."""
+    spec, settings = context.spec, context.spec.hyperparameters
+    import torch
+
+    return config(
+        output_dir=str(context.run.work / "staging"),
+        seed=spec.seed,
+        data_seed=spec.seed,
+        per_device_train_batch_size=spec.micro_batch_size,
+        gradient_accumulation_steps=spec.accumulation,
+        learning_rate=learning_rate(settings),
+        num_train_epochs=epochs(settings),
+        max_steps=settings.max_steps or -1,
+        warmup_steps=settings.warmup_ratio,
+        lr_scheduler_type=settings.lr_scheduler,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=torch_dtype(settings.dtype, cuda=context.cuda) is torch.bfloat16,
+        activation_checkpointing=settings.activation_checkpointing,
+        gradient_checkpointing=settings.activation_checkpointing,
+        use_cpu=not context.cuda,
+        deepspeed=deepspeed_config(spec.parallelism.zero_stage) if context.world.is_distributed else None,
+        save_strategy="no",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=context.cuda,
+        max_length=None,
+        **method,
+    )
+
+
+def load_dtype(context: Context) -> Any:
+    """DeepSpeed trains in the model's own format with float32 master weights; plain runs use autocast over float32."""
+    import torch
+
+    wanted = torch_dtype(context.spec.hyperparameters.dtype, cuda=context.cuda)
+    return wanted if context.world.is_distributed else torch.float32
+
+
+def report(context: Context, counts: dict[str, int]) -> None:
+    """Say what was lost before training starts; a run without rows has nothing to do."""
+    if counts["rows_dropped"] or counts["rows_truncated"]:
+        context.log.emit("warning", name="overlong_rows", **counts)
+    if counts["rows"] == counts["rows_dropped"]:
+        raise EngineError("no_rows_left", "Every row is longer than max_length.", "Raise max_length.")
+
+
+def fit(
+    session: Session,
+    trainer: Any,
+    tokens: dict[str, int],
+    export: Callable[[Path], dict[str, Any]],
+) -> Outcome:
+    """Train from the newest checkpoint or from the start, then export on rank 0."""
+    context = session.context
+    trainer.session = session
+    trainer.add_callback(RunCallback(session))
+    point = session.resume_point()
+    if point is not None:
+        session.saved.add(point.step)
+        context.log.phase("resumed", step=point.step, checkpoint=point.path.name)
+    began = time.monotonic()
+    output = trainer.train(resume_from_checkpoint=str(point.path) if point else None)
+    if session.stopped_at:
+        raise Cancelled(session.stopped_at)
+    seconds = time.monotonic() - began
+    trained = context.run.work / "trained"
+    context.log.phase("exporting")
+    trainer.save_model(str(trained))
+    context.world.barrier()
+    artifact = export(trained) if context.world.is_main else None
+    context.world.barrier()
+    if context.world.is_main:
+        shutil.rmtree(context.run.work)
+    last = next(
+        (row["loss"] for row in reversed(trainer.state.log_history) if "loss" in row),
+        None,
+    )
+    metrics = {
+        **tokens,
+        "train_loss": output.training_loss,
+        "loss": last,
+        "train_seconds": round(seconds, 2),
+    }
+    return Outcome(metrics, trainer.state.global_step, artifact)
