@@ -1,0 +1,42 @@
+# A bare `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: help setup demo loop up test test-quick lint format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(READY) ## make .venv with everything; does nothing the second time
+
+$(READY): pyproject.toml requirements/all.lock bin/setup
+	@bin/setup
+
+demo: setup ## run the whole loop on a real small model, in front of you, on 127.0.0.1:8000
+	@$(PY) -m demo
+
+loop: setup ## the same without you: exits non-zero unless the loop closed and the new model won
+	@$(PY) -m demo --unattended
+
+up: setup ## start the product for real use (DATABASE_URL, BROKER_URL)
+	@$(PY) manage.py up
+
+test: setup ## every test: PostgreSQL, SQLite, Chromium, the real launcher
+	@bin/test
+
+test-quick: setup ## unit and integration tests alone
+	@bin/test quick
+
+lint: setup ## format, ruff, mypy, import contracts, migrations, templates, texts, CSS
+	@bin/lint
+
+format: setup ## rewrite files in the house format
+	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
+
+bench: setup ## measure the queue: a claim and a submit, at 1, 8 and 32 annotators
+	@$(PY) -m benchmarks.queue
+
+clean: ## remove var/ (data, runs, models) but not .venv
+	rm -rf var

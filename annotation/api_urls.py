@@ -1,0 +1,3 @@
+"""This floor's part of the API."""
+
+urlpatterns: list[object] = []

@@ -1,0 +1,52 @@
+"""What the queue hands over."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A slot leased to an actor."""
+
+    slot_id: int
+    task_id: int
+    ordinal: int
+    token: UUID
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An annotation about to be written: validated, in the candidates' own order."""
+
+    public_id: str
+    key: str
+    answers: dict[str, Any]
+    display_order: list[int]
+    seconds: float | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A response as its reader sees it: `side` is where it stands, nothing says who wrote it."""
+
+    side: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ServedTask:
+    """A leased slot with everything a page or a client needs to judge it."""
+
+    id: str
+    lease: str
+    lease_expires_at: datetime
+    task_id: str
+    prompt: list[dict[str, str]]
+    candidates: list[Candidate]
+    questions: list[dict[str, Any]]
+    draft: dict[str, Any] | None
+    answer: dict[str, Any] | None = None

@@ -1,0 +1,25 @@
+"""The order in which an actor sees a task's candidates: drawn on the server, the same every time this actor comes back."""
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+
+SIDES = ("first", "second")
+MIRROR = {"first": "second", "second": "first", "tie": "tie", "neither": "neither"}
+
+
+def display_order(*, task_id: int, actor_id: int, count: int) -> list[int]:
+    """A permutation of the ordinals 0..count-1, drawn from a keyed hash of (actor, task): fair, stable, not guessable."""
+    ranked = []
+    for ordinal in range(count):
+        seed = f"{settings.SECRET_KEY}:{task_id}:{actor_id}:{ordinal}".encode()
+        ranked.append((hashlib.sha256(seed).digest(), ordinal))
+    return [ordinal for _digest, ordinal in sorted(ranked)]
+
+
+def to_candidate_order(answers: dict[str, Any], order: list[int]) -> dict[str, Any]:
+    """Answers about what was shown, turned into answers about ordinals; for two candidates its own inverse."""
+    if order != [1, 0]:
+        return answers
+    return {name: {**answer, "choice": MIRROR[answer["choice"]]} for name, answer in answers.items()}

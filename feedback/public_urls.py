@@ -1,0 +1,3 @@
+"""What applications call: feedback and comparisons."""
+
+urlpatterns: list[object] = []

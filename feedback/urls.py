@@ -1,0 +1,3 @@
+"""This floor's pages."""
+
+urlpatterns: list[object] = []

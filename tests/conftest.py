@@ -1,0 +1,99 @@
+"""The cast and the ground that every test stands on."""
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real human-feedback data; the tests that read it skip where it is missing."""
+    folder = Path(os.environ.get("PLUMBLINE_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("shared data is missing; set PLUMBLINE_SHARED_DATA")
+    return folder
+
+
+@dataclass
+class Cast:
+    """Alice owns, Mona manages, Carol reviews, Bob annotates; Mallory is outside."""
+
+    project: Any
+    alice: Any
+    mona: Any
+    carol: Any
+    bob: Any
+    mallory: Any
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    from tests.factories import make_cast
+
+    return make_cast()
+
+
+@pytest.fixture
+def project(cast: Cast) -> Any:
+    return cast.project
+
+
+@pytest.fixture
+def api(cast: Cast) -> Callable[..., APIClient]:
+    """`api(actor)`: a client that carries a token of that actor with every scope; `api(actor, "read")` only some."""
+    from accounts.models import Scope
+    from accounts.services import issue_token
+
+    def client_for(actor: Any, *scopes: str) -> APIClient:
+        _token, secret = issue_token(actor=actor, subject=actor, name="test", scopes=scopes or Scope.values)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+        return client
+
+    return client_for
+
+
+@pytest.fixture
+def stopped_clock() -> Iterator[Any]:
+    from ground import clock
+
+    with clock.stopped() as moved:
+        yield moved
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """In CI every skip is printed with its reason, and one that tests/allowed_skips.txt does not list is a failure."""
+    if os.environ.get("PLUMBLINE_STRICT_SKIPS") != "1" or hasattr(config, "workerinput"):
+        return
+    unlisted = [line for line in _skips(terminalreporter) if not _is_allowed(line)]
+    for line in unlisted:
+        terminalreporter.write_line(f"SKIP NOT ALLOWED: {line}", red=True)
+    if unlisted:
+        terminalreporter.write_line("Run it, or list it in tests/allowed_skips.txt with its reason.")
+        config.stash[UNLISTED] = True
+
+
+UNLISTED = pytest.StashKey[bool]()
+
+
+def _skips(reporter: Any) -> list[str]:
+    return [f"{report.nodeid}: {report.longrepr[2]}" for report in reporter.stats.get("skipped", [])]
+
+
+def _is_allowed(line: str) -> bool:
+    rules = (ROOT / "tests" / "allowed_skips.txt").read_text().splitlines()
+    return any(fnmatch.fnmatch(line, rule.strip()) for rule in rules if rule.strip() and not rule.startswith("#"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.stash.get(UNLISTED, False):
+        os._exit(1)
