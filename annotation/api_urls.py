@@ -1,3 +1,19 @@
-"""This floor's part of the API."""
+"""The queue's part of the API."""
 
-urlpatterns: list[object] = []
+from django.urls import path, register_converter
+
+from annotation import api
+from ground.converters import PublicId
+
+register_converter(PublicId, "public_id")
+
+urlpatterns = [
+    path("projects/<slug:slug>/tasks", api.Tasks.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/queue:next", api.QueueNext.as_view(), name="api-queue-next"),
+    path("projects/<slug:slug>/export.jsonl", api.Export.as_view(), name="api-export"),
+    path("projects/<slug:slug>/annotations/<public_id:annotation>:undo", api.Undo.as_view(), name="api-undo"),
+    path("slots/<public_id:slot>:submit", api.Submit.as_view(), name="api-submit"),
+    path("slots/<public_id:slot>:skip", api.Skip.as_view(), name="api-skip"),
+    path("slots/<public_id:slot>:release", api.Release.as_view(), name="api-release"),
+    path("slots/<public_id:slot>:heartbeat", api.Heartbeat.as_view(), name="api-heartbeat"),
+]

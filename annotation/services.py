@@ -191,7 +191,7 @@ def _claim(actor: Actor) -> Claim | None:
 def _claim_after_reset(actor: Actor) -> Claim | None:
     now = clock.now()
     with transaction.atomic():
-        reset, made = QueueReset.objects.get_or_create(actor=actor, defaults={"at": now})
+        _reset, made = QueueReset.objects.get_or_create(actor=actor, defaults={"at": now})
         due = made or QueueReset.objects.filter(actor=actor, at__lte=now - RESET_EVERY).update(at=now)
         if due:
             Mark.objects.filter(actor=actor).delete()

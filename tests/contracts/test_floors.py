@@ -1,5 +1,6 @@
 """The house stands: floors, foreign keys, and processes that start lean."""
 
+import os
 import subprocess
 import sys
 
@@ -60,7 +61,7 @@ def test_a_process_that_only_serves_imports_no_heavy_library(start, tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        env={**__import__("os").environ, "DJANGO_SETTINGS_MODULE": "config.settings", "PLUMBLINE_VAR": str(tmp_path)},
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "PLUMBLINE_VAR": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""

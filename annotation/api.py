@@ -1,0 +1,146 @@
+"""The queue's public contract."""
+
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import Actor, Scope
+from accounts.selectors import get_actor_for, get_member_for, require_scope
+from accounts.services import EVERYBODY, MANAGERS
+from annotation import serializers as shapes
+from annotation import services
+from annotation.data import Claim
+from annotation.pairs import pairs_from_ids, pairs_from_job
+from annotation.selectors import export_lines, get_annotation_for, get_slot_for, served, slot_ids_for
+from ground.errors import NotFound
+
+IDEMPOTENCY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True)
+
+
+class Tasks(APIView):
+    @extend_schema(request=shapes.NewTasksSerializer, responses={201: shapes.CreatedTasksSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Make pairwise tasks. Pairs that already have a task are passed over."""
+        actor = get_member_for(request, slug, *MANAGERS)
+        require_scope(request, Scope.MANAGE)
+        shape = shapes.NewTasksSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        asked: dict[str, Any] = dict(shape.validated_data)
+        from_job, ids = asked.pop("from_job", None), asked.pop("pairs", None)
+        pairs = pairs_from_job(actor, from_job) if from_job else pairs_from_ids(actor, ids)
+        tasks = services.create_pairwise_tasks(actor=actor, pairs=pairs, **asked)
+        return Response({"created": len(tasks), "tasks": [task.public_id for task in tasks]}, status=201)
+
+
+class QueueNext(APIView):
+    @extend_schema(request=shapes.NextSerializer, responses={200: shapes.SlotSerializer, 204: None})
+    def post(self, request: Request, slug: str) -> Response:
+        """The next slot for this actor: one it holds already and does not name in `holding`, else a fresh one; 204 when empty."""
+        actor = get_member_for(request, slug, *EVERYBODY)
+        require_scope(request, Scope.ANNOTATE)
+        shape = shapes.NextSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        claim = services.take_next(actor=actor, holding=slot_ids_for(actor, shape.validated_data["holding"]))
+        return Response(_slot(actor, claim), status=200) if claim else Response(status=204)
+
+
+class SlotAction(APIView):
+    """`POST slots/{id}:{action}`; the slot says which project, the asker's actor there must hold it."""
+
+    shape: type[shapes.StrictSerializer] = shapes.LeaseSerializer
+
+    def asked(self, request: Request, slot: str) -> tuple[Actor, Any, dict[str, Any]]:
+        require_scope(request, Scope.ANNOTATE)
+        actor = actor_of_slot(request, slot)
+        shape = self.shape(data=request.data)
+        shape.is_valid(raise_exception=True)
+        return actor, get_slot_for(actor, slot), shape.validated_data
+
+
+class Submit(SlotAction):
+    shape = shapes.SubmitSerializer
+
+    @extend_schema(
+        request=shapes.SubmitSerializer,
+        parameters=[IDEMPOTENCY, OpenApiParameter("next", OpenApiTypes.INT, description="1: claim the next slot too")],
+        responses=shapes.SubmittedSerializer,
+    )
+    def post(self, request: Request, slot: str) -> Response:
+        """Answer. A retry with the same Idempotency-Key returns the first answer; a late answer is kept, maybe as surplus."""
+        actor, row, asked = self.asked(request, slot)
+        annotation, claim = services.submit_answer(
+            actor=actor,
+            slot=row,
+            token=asked["lease"],
+            key=request.headers.get("Idempotency-Key", ""),
+            answers=asked["answers"],
+            seconds=asked.get("seconds"),
+            then_next=request.query_params.get("next") == "1",
+        )
+        following = _slot(actor, claim) if claim else None
+        return Response({"annotation": shapes.AnnotationSerializer(annotation).data, "next": following})
+
+
+class Skip(SlotAction):
+    @extend_schema(request=shapes.LeaseSerializer, responses={204: None})
+    def post(self, request: Request, slot: str) -> Response:
+        actor, row, asked = self.asked(request, slot)
+        services.skip(actor=actor, slot=row, token=asked["lease"], reason=asked["reason"])
+        return Response(status=204)
+
+
+class Release(SlotAction):
+    @extend_schema(request=shapes.LeaseSerializer, responses={204: None})
+    def post(self, request: Request, slot: str) -> Response:
+        actor, row, asked = self.asked(request, slot)
+        services.release(actor=actor, slot=row, token=asked["lease"])
+        return Response(status=204)
+
+
+class Heartbeat(SlotAction):
+    @extend_schema(request=shapes.LeaseSerializer, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, slot: str) -> Response:
+        actor, row, asked = self.asked(request, slot)
+        claim = services.heartbeat(actor=actor, slot=row, token=asked["lease"])
+        return Response({"lease_expires_at": claim.expires_at.isoformat()})
+
+
+class Undo(APIView):
+    @extend_schema(request=None, responses=shapes.SlotSerializer)
+    def post(self, request: Request, slug: str, annotation: str) -> Response:
+        """Take one's own answer back; the slot is leased to its author again."""
+        actor = get_member_for(request, slug, *EVERYBODY)
+        require_scope(request, Scope.ANNOTATE)
+        claim = services.undo(actor=actor, annotation=get_annotation_for(actor, annotation))
+        return Response(_slot(actor, claim))
+
+
+class Export(APIView):
+    @extend_schema(responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
+    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+        """One task a line, with all its answers."""
+        actor = get_member_for(request, slug, *MANAGERS)
+        require_scope(request, Scope.READ, Scope.MANAGE)
+        return StreamingHttpResponse(export_lines(actor.project), content_type="application/x-ndjson")
+
+
+def actor_of_slot(request: Request, slot: str) -> Actor:
+    """The asker's actor in the slot's project. Errors: NotFound, also when the slot exists elsewhere."""
+    token = getattr(request, "auth", None)
+    if token is not None:
+        return get_actor_for(request, token.project.slug)
+    task_id = "tsk_" + slot.removeprefix("slt_").rpartition("_")[0]
+    actors = Actor.objects.select_related("project", "membership")
+    actor = actors.filter(user=request.user, membership__isnull=False, project__tasks__public_id=task_id).first()
+    if actor is None:
+        raise NotFound("There is no such slot here.")
+    return actor
+
+
+def _slot(actor: Actor, claim: Claim) -> dict[str, Any]:
+    return shapes.slot_json(served(actor, claim))

@@ -1,0 +1,168 @@
+"""Gated reads of the queue and of what was said."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+
+from accounts.models import Actor, Project
+from annotation.data import Candidate as ShownCandidate
+from annotation.data import Claim, ServedTask
+from annotation.display import SIDES, to_candidate_order
+from annotation.models import Annotation, Candidate, Draft, Guideline, Slot, Task
+from annotation.services import order_for
+from ground.errors import NotFound
+
+EXPORT_PAGE = 2000
+
+
+def get_slot_for(actor: Actor, public_id: str) -> Slot:
+    """A slot of the actor's project, with its task and schema. Errors: NotFound."""
+    task_id, ordinal = _parts(public_id)
+    slots = Slot.objects.select_related("task__schema", "task__project")
+    slot = slots.filter(task__public_id=task_id, ordinal=ordinal, task__project_id=actor.project_id).first()
+    if slot is None:
+        raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]})
+    return slot
+
+
+def _parts(public_id: str) -> tuple[str, int]:
+    body, _underscore, ordinal = public_id.removeprefix("slt_").rpartition("_")
+    return f"tsk_{body}", int(ordinal) if ordinal.isascii() and ordinal.isdigit() and len(ordinal) < 3 else -1
+
+
+def get_annotation_for(actor: Actor, public_id: str) -> Annotation:
+    annotations = Annotation.objects.select_related("task__schema", "slot__task", "project")
+    annotation = annotations.filter(public_id=public_id, project_id=actor.project_id).first()
+    if annotation is None:
+        raise NotFound(_("There is no annotation %(id)s here.") % {"id": public_id[:60]})
+    return annotation
+
+
+def served(actor: Actor, claim: Claim) -> ServedTask:
+    """Everything needed to judge the claimed slot, candidates in this actor's order."""
+    task = Task.objects.select_related("schema", "prompt").get(pk=claim.task_id)
+    texts = list(Candidate.objects.filter(task=task).values_list("completion__text", flat=True))
+    order = order_for(actor, task)
+    draft = Draft.objects.filter(task=task, actor=actor).first()
+    return ServedTask(
+        id=f"slt_{task.public_id.removeprefix('tsk_')}_{claim.ordinal}",
+        lease=str(claim.token),
+        lease_expires_at=claim.expires_at,
+        task_id=task.public_id,
+        prompt=task.prompt.messages if task.prompt else [],
+        candidates=[ShownCandidate(side, texts[ordinal]) for side, ordinal in zip(SIDES, order, strict=True)],
+        questions=task.schema.body["questions"],
+        draft=draft.answers if draft else None,
+    )
+
+
+def answer_as_shown(actor: Actor, annotation: Annotation) -> dict[str, Any]:
+    """The stored answer in the order its author saw."""
+    return to_candidate_order(annotation.answers, annotation.display_order)
+
+
+def slot_ids_for(actor: Actor, public_ids: Iterable[str]) -> list[int]:
+    """Inner ids of the slots a client says it is looking at; unknown ones are left out."""
+    wanted = Q(pk=None)
+    for public_id in list(public_ids)[:20]:
+        task_id, ordinal = _parts(str(public_id))
+        wanted |= Q(task__public_id=task_id, ordinal=ordinal)
+    return list(Slot.objects.filter(wanted, task__project_id=actor.project_id).values_list("pk", flat=True))
+
+
+def current_guideline(project: Project) -> Guideline | None:
+    return Guideline.objects.filter(project=project).order_by("-version").first()
+
+
+def queue_counts(project: Project) -> dict[str, int]:
+    """Slots by state, tasks by state: what a manager sees of the queue."""
+    slots = Slot.objects.filter(task__project=project).exclude(task__state=Task.State.ARCHIVED)
+    counts = slots.aggregate(
+        open=Count("pk", filter=Q(state=Slot.State.OPEN)),
+        leased=Count("pk", filter=Q(state=Slot.State.LEASED)),
+        done=Count("pk", filter=Q(state=Slot.State.DONE)),
+    )
+    tasks = Task.objects.filter(project=project).aggregate(
+        tasks=Count("pk"), complete=Count("pk", filter=Q(state=Task.State.COMPLETE))
+    )
+    return {**counts, **tasks}
+
+
+def done_by(actor: Actor) -> int:
+    return Annotation.objects.filter(actor=actor, counted=True).count()
+
+
+def judges(project: Project) -> list[dict[str, Any]]:
+    """Who judged how much, simulated ones marked."""
+    rows = (
+        Annotation.objects.filter(project=project, counted=True)
+        .values("actor__public_id", "actor__pseudonym", "actor__kind")
+        .annotate(answers=Count("pk"))
+        .order_by("-answers")
+    )
+    return list(rows)
+
+
+def export_lines(project: Project) -> Iterator[str]:
+    """One JSON line per task with all its answers, in keyset pages so that memory stays flat and no snapshot is held."""
+    last = 0
+    while True:
+        tasks = list(
+            Task.objects.filter(project=project, pk__gt=last)
+            .select_related("prompt", "schema")
+            .order_by("pk")[:EXPORT_PAGE]
+        )
+        if not tasks:
+            return
+        yield from _lines(tasks)
+        last = tasks[-1].pk
+
+
+def _lines(tasks: list[Task]) -> Iterator[str]:
+    said: dict[int, list[dict[str, Any]]] = {task.pk: [] for task in tasks}
+    for annotation in Annotation.objects.filter(task__in=tasks).select_related("actor", "guideline").order_by("pk"):
+        said[annotation.task_id].append(exported_annotation(annotation))
+    shown: dict[int, list[dict[str, Any]]] = {task.pk: [] for task in tasks}
+    for candidate in (
+        Candidate.objects.filter(task__in=tasks).select_related("completion__version__model").order_by("ordinal")
+    ):
+        completion = candidate.completion
+        shown[candidate.task_id].append(
+            {
+                "id": completion.public_id,
+                "text": completion.text,
+                "source": completion.source,
+                "version": completion.version.public_id if completion.version else None,
+            }
+        )
+    for task in tasks:
+        line = {
+            "id": task.public_id,
+            "external_id": task.external_id,
+            "state": Task.State(task.state).name.lower(),
+            "overlap": task.overlap,
+            "schema": str(task.schema),
+            "prompt": task.prompt.messages if task.prompt else None,
+            "candidates": shown[task.pk],
+            "annotations": said[task.pk],
+        }
+        yield json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def exported_annotation(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "id": annotation.public_id,
+        "actor": annotation.actor.public_id,
+        "actor_kind": annotation.actor.kind,
+        "key": annotation.key,
+        "answers": annotation.answers,
+        "display_order": annotation.display_order,
+        "counted": annotation.counted,
+        "surplus": annotation.surplus,
+        "seconds": annotation.seconds,
+        "guideline": annotation.guideline.public_id if annotation.guideline else None,
+        "at": annotation.created_at.isoformat(),
+    }

@@ -1,0 +1,216 @@
+"""The life of a slot: claimed, answered, skipped, expired, undone."""
+
+import uuid
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from annotation import services
+from annotation.data import Claim
+from annotation.errors import LeaseLost, NothingToUndo
+from annotation.models import Annotation, Slot, Task
+from annotation.selectors import get_slot_for, served
+from ground.errors import Invalid, NotFound
+from jobs.models import Outbox
+from tests.factories import make_annotators
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+ANSWER = {"preference": {"choice": "first", "strength": 2, "reason": "clearer"}}
+
+
+def slot_of(claim: Claim) -> Slot:
+    return Slot.objects.select_related("task__schema").get(pk=claim.slot_id)
+
+
+def answer(actor: Any, claim: Claim, key: str = "", then_next: bool = False) -> Any:
+    return services.submit_answer(
+        actor=actor,
+        slot=slot_of(claim),
+        token=claim.token,
+        key=key or uuid.uuid4().hex,
+        answers=ANSWER,
+        then_next=then_next,
+    )
+
+
+def claim_of(actor: Any, **options: Any) -> Claim:
+    claim = services.take_next(actor=actor, **options)
+    assert claim is not None
+    return claim
+
+
+def test_overlap_two_takes_two_answers_by_two_people_and_no_third(cast, make_tasks):
+    [task] = make_tasks(1, overlap=2)
+    first, second, third = make_annotators(cast.project, 3)
+    answer(first, claim_of(first))
+    answer(second, claim_of(second))
+    assert services.take_next(actor=third) is None
+    task.refresh_from_db()
+    assert (task.done, task.state) == (2, Task.State.COMPLETE)
+
+
+def test_nobody_gets_the_same_task_twice(cast, make_tasks):
+    make_tasks(2, overlap=3)
+    seen = []
+    claim = services.take_next(actor=cast.bob)
+    while claim is not None:
+        seen.append(claim.task_id)
+        _annotation, claim = answer(cast.bob, claim, then_next=True)
+    assert len(seen) == 2
+    assert len(set(seen)) == 2
+
+
+def test_every_task_gets_its_first_answer_before_any_gets_its_second(cast, make_tasks):
+    """3 tasks at overlap 2, two people taking turns: the first three answers go to three different tasks."""
+    make_tasks(3, overlap=2)
+    one, two = make_annotators(cast.project, 2)
+    taken = []
+    for actor in (one, two, one):
+        claim = claim_of(actor)
+        taken.append(claim.task_id)
+        answer(actor, claim)
+    assert len(set(taken)) == 3
+
+
+def test_higher_priority_comes_first(cast, make_tasks):
+    make_tasks(1, priority=3)
+    [urgent] = make_tasks(1, priority=8)
+    assert claim_of(cast.bob).task_id == urgent.pk
+
+
+def test_a_reload_gives_the_same_task_and_holding_gives_another(cast, make_tasks):
+    make_tasks(2)
+    first = claim_of(cast.bob)
+    assert claim_of(cast.bob) == first
+    assert claim_of(cast.bob, holding=[first.slot_id]).task_id != first.task_id
+
+
+def test_second_submit_returns_the_first_answer(cast, make_tasks):
+    make_tasks(1)
+    claim = claim_of(cast.bob)
+    first, _next = answer(cast.bob, claim, key="same")
+    again, _next = answer(cast.bob, claim, key="same")
+    assert again.pk == first.pk
+    assert Annotation.objects.count() == 1
+
+
+def test_an_answer_leaves_one_outbox_row(cast, make_tasks):
+    make_tasks(1)
+    annotation, _next = answer(cast.bob, claim_of(cast.bob))
+    assert list(Outbox.objects.values_list("consumer", "topic", "object_id")) == [
+        ("preferences", "annotation.submitted", annotation.pk)
+    ]
+
+
+def test_an_expired_lease_goes_to_somebody_else_and_the_late_answer_is_kept_as_surplus(cast, make_tasks, stopped_clock):
+    [task] = make_tasks(1)
+    late = claim_of(cast.bob)
+    stopped_clock.advance(seconds=services.settings.SLOT_LEASE_SECONDS + 1)
+    assert services.expire_leases() == 1
+    answer(cast.carol, claim_of(cast.carol))
+    annotation, _next = answer(cast.bob, late)
+    assert (annotation.counted, annotation.surplus) == (False, True)
+    task.refresh_from_db()
+    assert task.done == 1
+
+
+def test_a_late_answer_takes_the_slot_that_is_still_free(cast, make_tasks, stopped_clock):
+    [task] = make_tasks(1)
+    late = claim_of(cast.bob)
+    stopped_clock.advance(seconds=services.settings.SLOT_LEASE_SECONDS + 1)
+    services.expire_leases()
+    annotation, _next = answer(cast.bob, late)
+    assert (annotation.counted, annotation.surplus) == (True, False)
+    task.refresh_from_db()
+    assert task.state == Task.State.COMPLETE
+    assert services.take_next(actor=cast.carol) is None
+
+
+def test_undo_keeps_the_row_and_leases_the_slot_to_its_author_again(cast, make_tasks):
+    [task] = make_tasks(1)
+    annotation, _next = answer(cast.bob, claim_of(cast.bob))
+    again = services.undo(actor=cast.bob, annotation=annotation)
+    task.refresh_from_db()
+    assert (task.done, task.state) == (0, Task.State.OPEN)
+    second, _next = answer(cast.bob, again)
+    assert Counter(Annotation.objects.values_list("counted", flat=True)) == {True: 1, False: 1}
+    assert second.counted
+    with pytest.raises(NothingToUndo):
+        services.undo(actor=cast.bob, annotation=annotation)
+
+
+def test_nobody_undoes_another_ones_answer(cast, make_tasks):
+    make_tasks(1)
+    annotation, _next = answer(cast.bob, claim_of(cast.bob))
+    with pytest.raises(NotFound):
+        services.undo(actor=cast.carol, annotation=annotation)
+
+
+def test_a_skipped_task_goes_to_the_others_and_never_comes_back(cast, make_tasks):
+    make_tasks(1)
+    claim = claim_of(cast.bob)
+    services.skip(actor=cast.bob, slot=slot_of(claim), token=claim.token, reason="not my subject")
+    assert services.take_next(actor=cast.bob) is None
+    assert claim_of(cast.carol).task_id == claim.task_id
+
+
+def test_a_released_slot_comes_back_first(cast, make_tasks):
+    make_tasks(3)
+    claim = claim_of(cast.bob)
+    services.release(actor=cast.bob, slot=slot_of(claim), token=claim.token)
+    assert claim_of(cast.carol).task_id == claim.task_id
+
+
+def test_heartbeat_renews_and_a_lost_lease_says_so(cast, make_tasks, stopped_clock):
+    make_tasks(1)
+    claim = claim_of(cast.bob)
+    stopped_clock.advance(seconds=60)
+    renewed = services.heartbeat(actor=cast.bob, slot=slot_of(claim), token=claim.token)
+    assert (renewed.expires_at - claim.expires_at).total_seconds() == 60
+    with pytest.raises(LeaseLost):
+        services.heartbeat(actor=cast.bob, slot=slot_of(claim), token=uuid.uuid4())
+
+
+def test_the_answer_is_stored_by_candidate_whatever_was_shown_first(cast, make_tasks):
+    """ "first" means the left answer on the screen; stored, it means ordinal 0. With order [1, 0] left is ordinal 1: "second"."""
+    make_tasks(12)
+    seen = set()
+    claim = services.take_next(actor=cast.bob)
+    while claim is not None:
+        shown = served(cast.bob, claim)
+        annotation, claim = answer(cast.bob, claim, then_next=True)
+        seen.add(tuple(annotation.display_order))
+        chosen = annotation.task.candidates.get(ordinal=annotation.display_order[0]).completion.text
+        assert chosen == shown.candidates[0].text
+        expected = "first" if annotation.display_order == [0, 1] else "second"
+        assert annotation.answers["preference"]["choice"] == expected
+    assert seen == {(0, 1), (1, 0)}
+
+
+def test_a_retracted_answer_opens_the_slot_for_somebody_else(cast, make_tasks):
+    [task] = make_tasks(1)
+    annotation, _next = answer(cast.bob, claim_of(cast.bob))
+    services.retract(actor=cast.mona, annotation=annotation, reason="did not read the question")
+    task.refresh_from_db()
+    assert task.done == 0
+    assert services.take_next(actor=cast.bob) is None
+    assert claim_of(cast.carol).task_id == task.pk
+
+
+def test_an_answer_that_does_not_fit_names_the_path(cast, make_tasks):
+    make_tasks(1)
+    claim = claim_of(cast.bob)
+    with pytest.raises(Invalid, match=r"answers\.preference\.choice"):
+        services.submit_answer(
+            actor=cast.bob, slot=slot_of(claim), token=claim.token, key="k", answers={"preference": {"choice": "left"}}
+        )
+    assert Slot.objects.get(pk=claim.slot_id).state == Slot.State.LEASED
+
+
+def test_another_projects_slot_does_not_exist(cast, make_tasks):
+    make_tasks(1)
+    claim = claim_of(cast.bob)
+    with pytest.raises(NotFound):
+        get_slot_for(cast.mallory, slot_of(claim).public_id)
