@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts.models import Actor, ApiToken, Project, User
+from accounts.models import Actor, ApiToken, Membership, Project, User
 from accounts.services import require_role
 from ground.errors import Forbidden, NotFound
 
@@ -42,3 +42,9 @@ def require_scope(request: Any, *scopes: str) -> None:
 
 def projects_for(user: User) -> QuerySet[Project]:
     return Project.objects.for_user(user).open().order_by("name")
+
+
+def memberships_of(user: User) -> QuerySet[Membership]:
+    """Where this person works, and as what."""
+    rows = Membership.objects.filter(actor__user=user, project__archived_at=None)
+    return rows.select_related("project", "actor").order_by("project__name")

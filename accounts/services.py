@@ -17,7 +17,7 @@ from ground.errors import Conflict, Forbidden, Invalid
 MANAGERS = (Role.OWNER, Role.MANAGER)
 REVIEWERS = (*MANAGERS, Role.REVIEWER)
 EVERYBODY = (*REVIEWERS, Role.ANNOTATOR)
-TOKEN_PREFIX = "plb_"
+SECRETS_BEGIN_WITH = "plb_"
 
 
 def role_of(actor: Actor) -> str:
@@ -113,7 +113,7 @@ def issue_token(
     unknown = [scope for scope in wanted if scope not in Scope.values]
     if unknown or not wanted:
         raise Invalid(_("Name one or more scopes of: %s.") % ", ".join(Scope.values))
-    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    secret = SECRETS_BEGIN_WITH + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         project=subject.project,
         actor=subject,

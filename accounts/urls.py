@@ -1,3 +1,10 @@
-"""This floor's pages."""
+"""The pages before any project."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from accounts import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("new/", views.new_project, name="new-project"),
+]
