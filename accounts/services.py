@@ -3,13 +3,14 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from accounts.models import Actor, ApiToken, Event, IdempotencyKey, Membership, Project, Role, Scope, User
+from accounts.models import Actor, ApiToken, Event, EventSeal, IdempotencyKey, Membership, Project, Role, Scope, User
 from ground import clock
 from ground.digests import digest_of
 from ground.errors import Conflict, Forbidden, Invalid
@@ -167,3 +168,68 @@ def begin_keyed(*, actor: Actor, key: str, request: Any) -> IdempotencyKey | Non
 
 def finish_keyed(*, actor: Actor, key: str, status: int, body: Any) -> None:
     IdempotencyKey.objects.filter(actor=actor, key=key).update(status=status, body=body)
+
+
+SEAL_AT_MOST = 5000
+FIRST_SEAL = "sha256:" + "0" * 64
+
+
+@transaction.atomic
+def seal_events() -> EventSeal | None:
+    """Chain committed events that no seal holds yet. None when there are none, or when another sealer was first.
+
+    An event whose transaction commits late simply joins a later segment. Two sealers at once would both follow the same link; its
+    uniqueness lets one of them win.
+    """
+    last = EventSeal.objects.filter(following=None).order_by("-pk").first() or _first_seal()
+    events = list(_sealable(Event.objects.filter(seal=None))[:SEAL_AT_MOST])
+    if not events:
+        return None
+    try:
+        with transaction.atomic():
+            seal = EventSeal.objects.create(previous=last, count=len(events), digest=_seal_digest(last.digest, events))
+    except IntegrityError:
+        return None
+    Event.objects.filter(pk__in=[event.pk for event in events]).update(seal=seal)
+    return seal
+
+
+def _first_seal() -> EventSeal:
+    return EventSeal.objects.get_or_create(digest=FIRST_SEAL, defaults={"previous": None, "count": 0})[0]
+
+
+def _sealable(events: QuerySet[Event]) -> QuerySet[Event]:
+    return events.select_related("project", "actor").order_by("pk")
+
+
+def _seal_digest(previous: str, events: Iterable[Event]) -> str:
+    return digest_of({"previous": previous, "events": [_sealed_form(event) for event in events]})
+
+
+def _sealed_form(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.public_id,
+        "at": event.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "project": event.project.public_id if event.project else None,
+        "actor": event.actor.public_id if event.actor else None,
+        "verb": event.verb,
+        "object": event.object_id,
+        "data": event.data,
+    }
+
+
+def verify_seals() -> list[str]:
+    """What is wrong with the chain, one sentence a link; empty when every sealed event is as it was written."""
+    return [
+        sentence for seal in EventSeal.objects.order_by("pk").select_related("previous") if (sentence := _flaw(seal))
+    ]
+
+
+def _flaw(seal: EventSeal) -> str:
+    if seal.previous is None:
+        return "" if seal.digest == FIRST_SEAL and seal.count == 0 else f"Seal {seal.pk} follows nothing."
+    events = list(_sealable(seal.events.all()))
+    if len(events) != seal.count:
+        return f"Seal {seal.pk} was put on {seal.count} events; {len(events)} are there."
+    good = _seal_digest(seal.previous.digest, events) == seal.digest
+    return "" if good else f"Seal {seal.pk} is broken: an event under it, or the link before it, was changed."

@@ -10,6 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 # Before 3.51.3 several processes writing in WAL mode can, rarely, corrupt the file (the WAL-reset race).
 SQLITE_WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
 
+# By default kombu tries for ever to reach a broker: a web request that nudges a worker would hang while it is down.
+BRIEF_RETRIES = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+
 
 def database(url: str) -> dict[str, Any]:
     """Django's settings for `sqlite:////path` or `postgres://user:password@host:port/name`."""
@@ -74,6 +77,8 @@ def broker_transport_options(url: str, folder: Path) -> dict[str, Any]:
             "control_folder": str(folder / "control"),
             "polling_interval": 0.1,
         }
-    if scheme in ("redis", "rediss", "amqp", "amqps", "memory"):
-        return {}
+    if scheme in ("redis", "rediss"):
+        return {**BRIEF_RETRIES, "socket_connect_timeout": 3}
+    if scheme in ("amqp", "amqps", "memory"):
+        return dict(BRIEF_RETRIES)
     raise ImproperlyConfigured(f"BROKER_URL starts with {scheme!r}. Use redis://, amqp:// or filesystem://.")

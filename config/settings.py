@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 from pathlib import Path
 
 import environ
@@ -185,6 +186,17 @@ SNAPSHOTS = VAR / "snapshots"
 EXTENSIONS = VAR / "torch_extensions"
 
 JOB_LEASE_SECONDS = env.int("PLUMBLINE_JOB_LEASE_SECONDS", default=20)
+JOB_POLL_SECONDS = env.float("PLUMBLINE_JOB_POLL_SECONDS", default=0.5)
+JOB_RETRY_SECONDS = env.float("PLUMBLINE_JOB_RETRY_SECONDS", default=2.0)
+# A run that shows no progress for this long hangs (a stopped rank is noticed by nobody else); one without any line, heartbeats
+# included, for that long is dead.
+RUN_SILENCE_SECONDS = env.float("PLUMBLINE_RUN_SILENCE_SECONDS", default=600)
+RUN_HEARTBEAT_SECONDS = env.float("PLUMBLINE_RUN_HEARTBEAT_SECONDS", default=300)
+# Cancelling: control/stop, then TERM, then KILL.
+RUN_STOP_GRACE_SECONDS = env.float("PLUMBLINE_RUN_STOP_GRACE_SECONDS", default=30)
+RUN_TERM_GRACE_SECONDS = env.float("PLUMBLINE_RUN_TERM_GRACE_SECONDS", default=10)
+MACHINE = env.str("PLUMBLINE_MACHINE", default="") or socket.gethostname()
+CPU_DEVICES = env.int("PLUMBLINE_CPU_DEVICES", default=1)
 SLOT_LEASE_SECONDS = env.int("PLUMBLINE_SLOT_LEASE_SECONDS", default=900)
 PREFETCH_LEASE_SECONDS = env.int("PLUMBLINE_PREFETCH_LEASE_SECONDS", default=900)
 TICK_SECONDS = env.float("PLUMBLINE_TICK_SECONDS", default=1.0)
