@@ -1,27 +1,13 @@
 """Read-mostly: whoever looks after the instance sees the rows; changes go through services."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 
+from ground.admin import ReadOnly
 from jobs.models import Beat, Device, Job
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(Job)
-class JobAdmin(ReadOnlyAdmin):
+class JobAdmin(ReadOnly):
     list_display = ["public_id", "kind", "state", "attempt", "project", "queued_at", "started_at", "finished_at"]
     list_filter = ["state", "kind"]
     search_fields = ["public_id"]
@@ -29,11 +15,11 @@ class JobAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Device)
-class DeviceAdmin(ReadOnlyAdmin):
+class DeviceAdmin(ReadOnly):
     list_display = ["host", "kind", "ordinal", "job"]
     list_select_related = ["job"]
 
 
 @admin.register(Beat)
-class BeatAdmin(ReadOnlyAdmin):
+class BeatAdmin(ReadOnly):
     list_display = ["name", "due_at"]
