@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help setup demo loop up test test-quick lint format bench clean
+.PHONY: help setup demo loop up test test-quick lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,9 +34,6 @@ lint: setup ## format, ruff, mypy, import contracts, migrations, templates, text
 
 format: setup ## rewrite files in the house format
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
-
-bench: setup ## measure the queue: a claim and a submit, at 1, 8 and 32 annotators
-	@$(PY) -m benchmarks.queue
 
 clean: ## remove var/ (data, runs, models) but not .venv
 	rm -rf var
