@@ -60,7 +60,8 @@ class Chart:
     numbers: Numbers
     legend: tuple[LegendLine, ...] = ()
 
-    def __html__(self) -> str:
+    def __str__(self) -> str:
+        """The picture, so that a template may write {{ chart }}."""
         return self.svg
 
 
@@ -180,7 +181,8 @@ def line_chart(
     x_at = Scale(min(xs), max(xs), left, WIDTH - RIGHT)
     y_at = Scale(ticks[0], ticks[-1], height - BOTTOM, TOP, log)
     parts = [*_frame(ticks, y_at, left, write), *_x_labels(x_at, height, x_title, across)]
-    parts += [part for reference in references for part in _reference(reference, x_at, y_at)]
+    ends = [y_at(y) for _x, y in lines[0].points if y_at.has(y)]
+    parts += [part for reference in references for part in _reference(reference, x_at, y_at, ends)]
     for look, line in enumerate(lines, start=1):
         parts += _line(line, min(look, 3), x_at, y_at)
     parts += _end(lines[0], x_at, y_at, write)
@@ -308,12 +310,14 @@ def _x_labels(x_at: Scale, height: int, x_title: str, across: Words) -> Iterator
     yield f'<text x="{x_at.end:.1f}" y="{height - 6}" text-anchor="end">{escape(last)}</text>'
 
 
-def _reference(reference: Reference, x_at: Scale, y_at: Scale) -> Iterator[str]:
+def _reference(reference: Reference, x_at: Scale, y_at: Scale, subject: Sequence[float]) -> Iterator[str]:
+    """Its name stands at the right end, or at the left when the subject ends close by."""
     if not y_at.has(reference.value):
         return
     y = y_at(reference.value)
     yield f'<path class="ref" d="M{x_at.start:.1f} {y:.1f}H{x_at.end:.1f}"/>'
-    yield f'<text x="{x_at.start + 4:.1f}" y="{y - 4:.1f}" text-anchor="start">{escape(reference.name)}</text>'
+    x, anchor = (x_at.end, "end") if not subject or abs(subject[-1] - y) > 26 else (x_at.start + 4, "start")
+    yield f'<text x="{x:.1f}" y="{y - 4:.1f}" text-anchor="{anchor}">{escape(reference.name)}</text>'
 
 
 def _line(line: Line, look: int, x_at: Scale, y_at: Scale) -> Iterator[str]:

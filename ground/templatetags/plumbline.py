@@ -23,6 +23,7 @@ BADGE_KINDS = {
     "wait": ("waiting", "queued", "in_review", "review", "undecided", "paused", "pending", "canary", "stopping"),
     "bad": ("failed", "stopped", "lost", "worse", "refused", "stuck", "unhealthy", "cancelled"),
 }
+SPEAKERS = {"user": _("Person"), "assistant": _("Assistant"), "system": _("Instruction"), "tool": _("Tool")}
 PLACES = (
     ("project", _("Overview")),
     ("label", _("Label")),
@@ -109,6 +110,12 @@ def note_kind(level: str) -> str:
 def badge_kind(state: str) -> str:
     """The look of a badge for a state; an unknown state gets the neutral one."""
     return next((kind for kind, states in BADGE_KINDS.items() if str(state).lower() in states), "")
+
+
+@register.filter
+def speaker(role: str) -> str:
+    """Who speaks in a turn of a conversation, in the reader's words."""
+    return str(SPEAKERS.get(role, role))
 
 
 @register.filter

@@ -1,0 +1,27 @@
+// Whose task this is, and for how long. The lease of a task begins when it is shown and is renewed every minute while the
+// page is in view. Times are the server's: its clock is read from the page and from every answer.
+import { post } from "./outbox.mjs";
+import { shown } from "./answer.mjs";
+
+const form = document.querySelector("[data-pairwise]");
+const NEAR_ITS_END = 3 * 60 * 1000;
+let ahead = Date.now() - Date.parse(form.dataset.now); // how far this computer's clock is ahead of the server's
+
+export const left = () => { const task = shown(); return task ? Date.parse(task.dataset.leaseExpires) - (Date.now() - ahead) : Infinity; };
+export const ending = () => left() < NEAR_ITS_END && left() > 0;
+export const minutes = () => Math.max(1, Math.ceil(left() / 60000));
+export const urlFor = (name, slot) => form.dataset[name].replace("SLOT", slot);
+
+// `just` is true when the task has only now come into view. Returns what post returns, or nothing when there is no task.
+export async function renew(just = false) {
+  const task = shown();
+  if (!task) return undefined;
+  const fields = { lease: task.dataset.lease, ...(just && { shown: "1" }) };
+  const answer = await post(urlFor("heartbeatUrl", task.dataset.slot), fields);
+  if (answer.kind !== "done") return answer;
+  const date = Date.parse(answer.response.headers.get("Date"));
+  if (date) ahead = Date.now() - date;
+  const { lease_expires } = await answer.response.json();
+  if (lease_expires) task.dataset.leaseExpires = lease_expires;
+  return answer;
+}
