@@ -117,6 +117,9 @@ class SnapshotRow(models.Model):
     digest = models.CharField(max_length=80)
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="+")
     preferences = models.ManyToManyField(Preference, related_name="snapshot_rows")
+    events = models.ManyToManyField(
+        FeedbackEvent, related_name="snapshot_rows", help_text="thumbs, which prefer nothing"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["snapshot", "file", "line"], name="snapshot_line_once")]

@@ -1,0 +1,299 @@
+"""Freezing: the preferences of now become files that never change."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.models import Actor, Project
+from accounts.services import MANAGERS, require_role
+from annotation.models import Withdrawal
+from feedback import files
+from feedback.curation import examples_from, pairs_from, split_of
+from feedback.data import Example, Judgement, Pair, Thumb
+from feedback.models import FeedbackEvent, Preference, Snapshot, SnapshotRow
+from feedback.projection import PROJECTOR
+from feedback.services.projecting import drain_outbox
+from ground.digests import digest_of_file
+from ground.errors import Forbidden, Invalid
+from jobs.models import Job
+from jobs.services import submit
+from models_registry.models import Completion, Prompt
+
+KIND = "freeze"
+TIES = ("drop",)
+WIDEST_SHARE = 0.9
+LONGEST_NAME = 200
+_CHUNK = 500
+JSON = dict[str, Any]
+
+
+def freeze(
+    *,
+    actor: Actor,
+    project: Project,
+    name: str = "",
+    test_share: float = 0.2,
+    seed: int = 0,
+    ties: str = "drop",
+    key: str = "",
+) -> Job:
+    """Queue a snapshot of everything said so far; the same key again returns the first job. Managers only.
+
+    Errors: Invalid when nothing said so far could become a row.
+    """
+    require_role(actor, *MANAGERS)
+    if actor.project_id != project.pk:
+        raise Forbidden(_("This actor belongs to another project."))
+    if not _has_material(project):
+        drain_outbox()
+    if not _has_material(project):
+        raise _nothing_to_freeze()
+    spec = {"schema_version": 1, "name": name, "test_share": test_share, "seed": seed, "ties": ties}
+    return submit(actor=actor, project=project, kind=KIND, spec=spec, key=key)
+
+
+def _has_material(project: Project) -> bool:
+    said = FeedbackEvent.objects.filter(project=project, withdrawn_at=None, completion__isnull=False, kind="thumb")
+    return _preferences(project).filter(outcome__in=("first", "second")).exists() or said.exists()
+
+
+def _nothing_to_freeze() -> Invalid:
+    return Invalid(
+        _("There are no usable preferences to freeze."),
+        hint=_("Have responses compared first: a pair needs one side that more people prefer."),
+    )
+
+
+def check_spec(spec: JSON) -> None:
+    """What the kind `freeze` takes. Raises ValueError with the path."""
+    share, seed, name = spec.get("test_share"), spec.get("seed"), spec.get("name")
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        raise ValueError(f"name: is text of at most {LONGEST_NAME} characters")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= WIDEST_SHARE:
+        raise ValueError(f"test_share: is a number from 0 to {WIDEST_SHARE}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError("seed: is a whole number")
+    if spec.get("ties") not in TIES:
+        raise ValueError(f"ties: is one of {', '.join(TIES)}")
+
+
+def snapshot_id(job: Job) -> str:
+    """The snapshot's public id follows from the job's, so that a second attempt finds the folder of the first."""
+    return "snp_" + job.public_id.removeprefix("job_")
+
+
+def write_snapshot(job: Job) -> JSON:
+    """The kind's `run`: the folder, or the one an earlier attempt finished, and what its rows came from."""
+    assert job.project is not None
+    folder = Path(settings.SNAPSHOTS) / snapshot_id(job)
+    if not (folder / files.MANIFEST).exists():
+        drain_outbox()
+        _write(folder, job.project, job.spec)
+    manifest = files.read_manifest(folder)
+    return {
+        "folder": str(folder),
+        "digest": digest_of_file(folder / files.MANIFEST),
+        "files": manifest["files"],
+        "counts": manifest["counts"],
+        "lineage": list(files.read_lines(folder / files.LINEAGE)),
+    }
+
+
+def _write(folder: Path, project: Project, spec: JSON) -> None:
+    judgements, thumbs = _judgements(project), _thumbs(project)
+    texts = _text_digests(
+        {key for said in judgements for key in (said.first, said.second)} | {t.completion for t in thumbs}
+    )
+    pairs, dropped = pairs_from(judgements, text_digests=texts)
+    examples = examples_from(pairs, thumbs, text_digests=texts)
+    if not pairs and not examples:
+        raise _nothing_to_freeze()
+    splits = _splits({pair.prompt for pair in pairs} | {example.prompt for example in examples}, spec)
+    settings_used = {name: spec[name] for name in ("test_share", "seed", "ties")}
+    manifest = {
+        "schema_version": 1,
+        "projector": PROJECTOR,
+        "spec": settings_used,
+        "counts": {
+            "judgements": len(judgements),
+            "actors": len({said.actor for said in judgements}),
+            "judgements_by": _by_kind(project),
+            "thumbs": len(thumbs),
+            "prompts": dict(sorted(Counter(splits.values()).items())),
+            "dropped": dropped | _withdrawn(project),
+        },
+    }
+    rows = (*_pair_rows(pairs, splits), *_example_rows(examples, splits))
+    files.write_folder(folder, rows=_with_texts(rows), manifest=manifest)
+
+
+def _preferences(project: Project) -> Any:
+    return Preference.objects.filter(project=project, projector=PROJECTOR, withdrawn_at=None)
+
+
+def _judgements(project: Project) -> list[Judgement]:
+    """All votes in force, oldest first, in one statement: one moment of the database."""
+    said = _preferences(project).order_by("created_at", "pk").values_list(
+        "annotation__public_id", "event__public_id", "prompt_id", "first_id", "second_id", "outcome", "actor_id"
+    )  # fmt: skip
+    return [
+        Judgement(source=annotation or event, prompt=prompt, first=first, second=second, outcome=outcome, actor=actor)
+        for annotation, event, prompt, first, second, outcome, actor in said.iterator(chunk_size=2000)
+    ]
+
+
+def _thumbs(project: Project) -> list[Thumb]:
+    events = FeedbackEvent.objects.filter(project=project, kind="thumb", withdrawn_at=None, completion__isnull=False)
+    said = events.order_by("created_at", "pk").values_list(
+        "public_id", "completion__prompt_id", "completion_id", "actor_id", "value"
+    )
+    return [
+        Thumb(source=source, prompt=prompt, completion=completion, actor=actor, up=value["thumb"] == "up")
+        for source, prompt, completion, actor, value in said
+    ]
+
+
+def _by_kind(project: Project) -> dict[str, int]:
+    """Votes by who gave them: simulated ones are never passed off as people's."""
+    kinds = _preferences(project).order_by().values_list("actor__kind", flat=True)
+    return dict(sorted(Counter(kinds.iterator(chunk_size=2000)).items()))
+
+
+def _withdrawn(project: Project) -> dict[str, int]:
+    answers = Withdrawal.objects.filter(annotation__project=project).count()
+    events = FeedbackEvent.objects.filter(project=project, withdrawn_at__isnull=False).count()
+    return {"withdrawn": answers + events} if answers + events else {}
+
+
+def _text_digests(keys: set[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for chunk in _chunks(sorted(keys)):
+        found.update(Completion.objects.filter(pk__in=chunk).values_list("pk", "digest"))
+    return found
+
+
+def _splits(prompts: set[int], spec: JSON) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for chunk in _chunks(sorted(prompts)):
+        for key, digest, held_out in Prompt.objects.filter(pk__in=chunk).values_list("pk", "digest", "held_out"):
+            found[key] = split_of(
+                prompt_digest=digest, held_out=held_out, seed=spec["seed"], test_share=spec["test_share"]
+            )
+    return found
+
+
+def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
+
+
+Planned = tuple[str, Pair | Example]
+
+
+def _pair_rows(pairs: Sequence[Pair], splits: dict[int, str]) -> Iterator[Planned]:
+    return ((f"preference_{splits[pair.prompt]}.jsonl", pair) for pair in pairs)
+
+
+def _example_rows(examples: Sequence[Example], splits: dict[int, str]) -> Iterator[Planned]:
+    return ((f"sft_{splits[example.prompt]}.jsonl", example) for example in examples)
+
+
+def _with_texts(rows: Sequence[Planned]) -> Iterator[tuple[str, JSON, JSON]]:
+    """Texts are read a few hundred rows at a time: a snapshot may be larger than memory."""
+    for chunk in _chunks(rows):
+        prompts = Prompt.objects.in_bulk({row.prompt for _name, row in chunk})
+        completions = Completion.objects.in_bulk({key for _name, row in chunk for key in _responses(row)})
+        for name, row in chunk:
+            prompt = prompts[row.prompt]
+            yield name, _line(row, prompt, completions), {"prompt": prompt.public_id, "judgements": list(row.sources)}
+
+
+def _responses(row: Pair | Example) -> tuple[int, ...]:
+    return (row.chosen, row.rejected) if isinstance(row, Pair) else (row.completion,)
+
+
+def _line(row: Pair | Example, prompt: Prompt, completions: dict[int, Completion]) -> JSON:
+    """One row in the conversational form of TRL's trainers."""
+    said = [completions[key] for key in _responses(row)]
+    spoken = [[{"role": "assistant", "content": completion.text}] for completion in said]
+    common = {"id": "-".join(completion.public_id for completion in said), "prompt": prompt.messages}
+    if isinstance(row, Pair):
+        return {**common, "chosen": spoken[0], "rejected": spoken[1], "weight": row.weight}
+    return {**common, "completion": spoken[0], "origin": row.origin}
+
+
+def record_snapshot(job: Job, result: JSON) -> JSON:
+    """The kind's `finish`: the snapshot and where its rows came from, in the transaction that closes the job."""
+    snapshot = Snapshot.objects.filter(job=job).first() or _record(job, result)
+    return {"snapshot": snapshot.public_id, "number": snapshot.number, "digest": snapshot.digest}
+
+
+def _record(job: Job, result: JSON) -> Snapshot:
+    assert job.project is not None
+    # The project's row is locked so that two freezes ending together take different numbers.
+    project = Project.objects.select_for_update(no_key=True).get(pk=job.project.pk)
+    last = Snapshot.objects.filter(project=project).order_by("-number").first()
+    snapshot = Snapshot.objects.create(
+        public_id=snapshot_id(job),
+        project=project,
+        number=last.number + 1 if last else 1,
+        name=job.spec.get("name", ""),
+        job=job,
+        actor=job.actor,
+        spec=job.spec,
+        folder=result["folder"],
+        digest=result["digest"],
+        files=result["files"],
+        counts=result["counts"],
+    )
+    for chunk in _chunks(result["lineage"]):
+        _record_rows(snapshot, chunk)
+    return snapshot
+
+
+def _record_rows(snapshot: Snapshot, lines: Sequence[JSON]) -> None:
+    prompts = dict(
+        Prompt.objects.filter(public_id__in={line["prompt"] for line in lines}).values_list("public_id", "pk")
+    )
+    rows = SnapshotRow.objects.bulk_create(
+        SnapshotRow(
+            snapshot=snapshot,
+            file=line["file"],
+            line=line["line"],
+            digest=line["digest"],
+            prompt_id=prompts[line["prompt"]],
+        )
+        for line in lines
+    )
+    preferences, thumbs = _sources({source for line in lines for source in line["judgements"]})
+    ways = [(row.pk, source) for row, line in zip(rows, lines, strict=True) for source in line["judgements"]]
+    ToPreference, ToEvent = SnapshotRow.preferences.through, SnapshotRow.events.through
+    ToPreference.objects.bulk_create(
+        ToPreference(snapshotrow_id=row, preference_id=preferences[source])
+        for row, source in ways
+        if source in preferences
+    )
+    ToEvent.objects.bulk_create(
+        ToEvent(snapshotrow_id=row, feedbackevent_id=thumbs[source]) for row, source in ways if source in thumbs
+    )
+
+
+def _sources(names: set[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Public id of an annotation or of feedback → its preference; of a thumb → its event."""
+    preferences: dict[str, int] = {}
+    thumbs: dict[str, int] = {}
+    for chunk in _chunks(sorted(names)):
+        current = Preference.objects.filter(projector=PROJECTOR)
+        for path in ("annotation__public_id", "event__public_id"):
+            preferences.update(current.filter(**{f"{path}__in": chunk}).values_list(path, "pk"))
+        events = FeedbackEvent.objects.filter(public_id__in=chunk, kind="thumb")
+        thumbs.update(events.values_list("public_id", "pk"))
+    return preferences, thumbs
+
+
+def verify_snapshot(snapshot: Snapshot) -> list[str]:
+    """Hash every file again: the names of those that are missing or changed, none when the snapshot is as it was frozen."""
+    return files.changed_files(Path(snapshot.folder), snapshot.files, snapshot.digest)
