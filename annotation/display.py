@@ -22,4 +22,11 @@ def to_candidate_order(answers: dict[str, Any], order: list[int]) -> dict[str, A
     """Answers about what was shown, turned into answers about ordinals; for two candidates its own inverse."""
     if order != [1, 0]:
         return answers
-    return {name: {**answer, "choice": MIRROR[answer["choice"]]} for name, answer in answers.items()}
+    return {name: _mirrored(answer) for name, answer in answers.items()}
+
+
+def _mirrored(answer: dict[str, Any]) -> dict[str, Any]:
+    """A flag that speaks of one side, `first:unsafe`, turns with it; any other stays."""
+    parts = [flag.partition(":") for flag in answer.get("flags", [])]
+    flags = [f"{MIRROR.get(side, side) if colon else side}{colon}{rest}" for side, colon, rest in parts]
+    return {**answer, "choice": MIRROR[answer["choice"]], **({"flags": flags} if "flags" in answer else {})}

@@ -4,7 +4,9 @@ const form = document.querySelector("[data-pairwise]");
 const flagButton = form.querySelector("[data-flag]");
 
 export const shown = () => document.querySelector("[data-slot]:not([hidden])");
+const SIDES = { a: "first", b: "second" }; // flags speak the queue's language: first:unsafe
 const chips = (task) => [...(task?.querySelectorAll("[data-flag-of]") ?? [])];
+const nameOf = (chip) => `${SIDES[chip.dataset.flagOf]}:${chip.value}`;
 const radio = (value) => form.querySelector(`[name=pref][value="${value}"]`);
 export const chosen = () => form.querySelector("[name=pref]:checked");
 
@@ -14,7 +16,7 @@ function parts(value) {
 }
 
 export function read() {
-  const flags = chips(shown()).filter((chip) => chip.checked).map((chip) => `${chip.dataset.flagOf}:${chip.value}`);
+  const flags = chips(shown()).filter((chip) => chip.checked).map(nameOf);
   if (flagButton.ariaPressed === "true") flags.push("review");
   return { preference: parts(chosen()?.value ?? ""), reason: form.elements.reason.value, flags };
 }
@@ -27,7 +29,7 @@ export function write(answer) {
   if (wanted) wanted.checked = true;
   const flags = new Set(answer.flags ?? []);
   flagButton.ariaPressed = String(flags.has("review"));
-  for (const chip of chips(shown())) chip.checked = flags.has(`${chip.dataset.flagOf}:${chip.value}`);
+  for (const chip of chips(shown())) chip.checked = flags.has(nameOf(chip));
 }
 
 // Something a person would be sorry to lose.

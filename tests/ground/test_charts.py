@@ -32,7 +32,8 @@ def parse(chart: Chart) -> ElementTree.Element:
     assert root.get("role") == "img"
     assert root[0].tag == "title"
     assert not any(element.get("style") for element in root.iter())
-    assert "nan" not in chart.svg and "inf" not in chart.svg
+    assert "nan" not in chart.svg
+    assert "inf" not in chart.svg
     return root
 
 
@@ -69,7 +70,8 @@ def test_ticks_are_round_and_enclose_the_values(low: float, high: float, ticks: 
 @settings(max_examples=200)
 def test_ticks_always_enclose_and_are_few(low: float, span: float) -> None:
     ticks = nice_ticks(low, low + span)
-    assert ticks[0] <= low + span * 1e-6 and ticks[-1] >= (low + span) - span * 1e-6
+    assert ticks[0] <= low + span * 1e-6
+    assert ticks[-1] >= (low + span) - span * 1e-6
     assert 2 <= len(ticks) <= 6
 
 
@@ -105,7 +107,8 @@ def test_nothing_measured_is_said_in_words() -> None:
 def test_one_point_is_a_dot_with_its_number() -> None:
     root = parse(line_chart([Line("loss", [(7, 0.4)])], title="Loss", x_title="step"))
     assert len(of(root, "circle", "now")) == 1
-    assert "step 7" in texts(root) and "0.4" in texts(root)
+    assert "step 7" in texts(root)
+    assert "0.4" in texts(root)
 
 
 def test_a_constant_line_has_room_on_both_sides() -> None:
@@ -163,7 +166,9 @@ def test_a_long_series_is_thinned_without_losing_a_spike() -> None:
     points = [(float(n), 9.0 if n == 4321 else 1.0) for n in range(10_000)]
     few = thin(points)
     assert len(few) <= 240
-    assert (4321.0, 9.0) in few and few[0] == points[0] and few[-1] == points[-1]
+    assert (4321.0, 9.0) in few
+    assert few[0] == points[0]
+    assert few[-1] == points[-1]
 
 
 def test_names_from_outside_cannot_leave_their_place() -> None:
@@ -185,7 +190,8 @@ def test_a_decided_value_is_dark_and_stands_where_it_should() -> None:
 def test_an_undecided_value_is_hollow_and_so_is_one_without_an_interval() -> None:
     for chart in (dot_whisker(0.6, 0.4, 0.7, title="x", decided=False), dot_whisker(0.6, None, None, title="x")):
         root = parse(chart)
-        assert len(of(root, "circle", "pt faint")) == 1 and not of(root, "circle", "pt")
+        assert len(of(root, "circle", "pt faint")) == 1
+        assert not of(root, "circle", "pt")
 
 
 def test_an_interval_that_leaves_the_picture_has_no_end_mark_there() -> None:
@@ -196,7 +202,8 @@ def test_an_interval_that_leaves_the_picture_has_no_end_mark_there() -> None:
 def test_bars_are_as_tall_as_their_numbers() -> None:
     root = parse(bars([("Mon", 10), ("Tue", 20), ("Wed", None)], title="Week", now=1))
     (past,), (present,) = of(root, "path", "bar1 past"), of(root, "path", "bar1")
-    assert "v-23.0h" in (past.get("d") or "") and "v-46.0h" in (present.get("d") or "")
+    assert "v-23.0h" in (past.get("d") or "")
+    assert "v-46.0h" in (present.get("d") or "")
     assert [text.text for text in of(root, "text", "strong")] == ["10", "20", "–"]
 
 
