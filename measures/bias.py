@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from measures.accuracy import paired_accuracy
 from measures.clusters import check_lengths
-from measures.errors import NoData
 from measures.shares import Share, share_of
 
 
@@ -26,8 +25,6 @@ def position_bias(
     """
     check_lengths(len(choices), first_shown=first_shown, prompts=prompts, annotators=annotators)
     decided = [i for i, choice in enumerate(choices) if choice is not None]
-    if not decided:
-        raise NoData("nobody chose a side")
     clusterings = [None if labels is None else [labels[i] for i in decided] for labels in (prompts, annotators)]
     chose_first = [float(choices[i] == first_shown[i]) for i in decided]
     return share_of(chose_first, clusterings=clusterings, confidence=confidence, excluded=len(choices) - len(decided))

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from measures.clusters import check_lengths, mean_interval
-from measures.errors import NoData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +42,6 @@ def win_rate(
     check_lengths(len(outcomes), prompts=prompts, annotators=annotators)
     kept = [i for i, outcome in enumerate(outcomes) if outcome is not None]
     scores = [float(o) for o in outcomes if o is not None]
-    if not scores:
-        raise NoData("no outcome other than both bad")
     if not set(scores) <= {0.0, 0.5, 1.0}:
         raise ValueError("an outcome is 1, 0.5, 0 or None")
     clusterings = [[labels[i] for i in kept] for labels in (prompts, annotators) if labels is not None]
