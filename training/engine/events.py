@@ -35,7 +35,7 @@ class EventLog:
             self._next = _last_sequence(path) + 1
             self._stream = path.open("a", encoding="utf-8", buffering=1)
 
-    def emit(self, kind: str, **data: Any) -> None:
+    def emit(self, kind: str, /, **data: Any) -> None:
         with self._lock:
             if self._stream is None:
                 return
@@ -43,7 +43,7 @@ class EventLog:
             self._stream.write(json_line({"seq": self._next, "at": at, "kind": kind, "data": finite(data)}))
             self._next += 1
 
-    def phase(self, name: str, **data: Any) -> None:
+    def phase(self, name: str, /, **data: Any) -> None:
         self.emit("phase", name=name, **data)
 
     def close(self) -> None:

@@ -126,16 +126,15 @@ def export(
     return save(model, tokenizer, base, target)
 
 
-def save(model: Any, tokenizer: Any, base: Path, target: Path) -> dict[str, Any]:
-    """Model, tokenizer, template and generation_config into `target`, whole or not at all."""
+def save(model: Any, tokenizer: Any, base: Path | None, target: Path) -> dict[str, Any]:
+    """Model, tokenizer and template into `target`, whole or not at all; generation_config.json comes from `base`."""
     beside = target.with_name(target.name + ".partial")
     shutil.rmtree(beside, ignore_errors=True)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(beside)
     tokenizer.save_pretrained(beside)
-    generation = base / "generation_config.json"
-    if generation.is_file():
-        shutil.copyfile(generation, beside / "generation_config.json")
+    if base is not None and (base / "generation_config.json").is_file():
+        shutil.copyfile(base / "generation_config.json", beside / "generation_config.json")
     for path in beside.iterdir():
         path.chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
     replace_directory(beside, target)

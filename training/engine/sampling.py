@@ -1,0 +1,175 @@
+"""Sampling completions: batched, left-padded, one random stream per completion.
+
+Every completion has its own seed, derived from the run's seed, the prompt's id and the sample's number, so what it says
+does not depend on when it was written. Batches are composed before the first one starts; a resumed run writes the same
+batches and therefore the same texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from training.engine.hyperparameters import Sampling
+
+LIKELY = 1024  # candidates sorted first; the whole vocabulary only when they hold less than top_p
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to write. `attempt` counts redraws of a text that another sample already has."""
+
+    prompt_id: str
+    sample: int
+    ids: tuple[int, ...]
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    request: Request
+    tokens: tuple[int, ...]
+    text: str
+    finish_reason: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A causal model with everything that decides what it writes."""
+
+    model: Any
+    tokenizer: Any
+    settings: Sampling
+    seed: int
+
+    def write(self, requests: list[Request], redraws: int = 0) -> list[Completion]:
+        """Completions in the order of `requests`. Equal texts of one prompt are drawn again up to `redraws` times."""
+        done = self._draw(requests)
+        for _ in range(redraws):
+            repeated = duplicates(done)
+            if not repeated:
+                break
+            again = [replace(done[index].request, attempt=done[index].request.attempt + 1) for index in repeated]
+            for index, completion in zip(repeated, self._draw(again), strict=True):
+                done[index] = completion
+        return done
+
+    @torch.inference_mode()
+    def _draw(self, requests: list[Request]) -> list[Completion]:
+        seeds = [row_seed(self.seed, request) for request in requests]
+        uniforms = torch.stack([row_uniforms(seed, self.settings.max_new_tokens) for seed in seeds])
+        written = self._tokens([request.ids for request in requests], uniforms)
+        return [
+            self._completion(request, tokens, seed)
+            for request, tokens, seed in zip(requests, written, seeds, strict=True)
+        ]
+
+    def _tokens(self, prompts: list[tuple[int, ...]], uniforms: torch.Tensor) -> list[list[int]]:
+        """Token ids per row, EOS included. Finished rows leave the batch, so the last long row runs alone."""
+        device, ending = self.model.device, torch.tensor(stop_ids(self.model, self.tokenizer), device=self.model.device)
+        ids, mask = left_padded(prompts, self.tokenizer.pad_token_id, device)
+        written: list[list[int]] = [[] for _ in prompts]
+        rows = torch.arange(len(prompts), device=device)
+        cache = DynamicCache(config=self.model.config)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        for step in range(self.settings.max_new_tokens):
+            logits = self.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            tokens = draw(logits, uniforms[rows.cpu(), step].to(device), self.settings)
+            for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
+                written[row].append(token)
+            going = ~torch.isin(tokens, ending)
+            if not bool(going.any()):
+                break
+            if not bool(going.all()):
+                kept = going.nonzero().squeeze(1)
+                cache.batch_select_indices(kept)
+                rows, mask, positions, tokens = rows[kept], mask[kept], positions[kept], tokens[kept]
+            ids = tokens.unsqueeze(1)
+            positions = positions[:, -1:] + 1
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        return written
+
+    def _completion(self, request: Request, tokens: list[int], seed: int) -> Completion:
+        ended = tokens[-1] in stop_ids(self.model, self.tokenizer)
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return Completion(request, tuple(tokens), text, "stop" if ended else "length", seed)
+
+
+def stop_ids(model: Any, tokenizer: Any) -> list[int]:
+    stated = model.generation_config.eos_token_id
+    several = stated if isinstance(stated, list) else [stated]
+    return sorted({token for token in [*several, tokenizer.eos_token_id] if token is not None})
+
+
+def row_seed(seed: int, request: Request) -> int:
+    """A seed of 53 bits (exact in JSON readers that use doubles) for one completion."""
+    name = f"{seed}\x1f{request.prompt_id}\x1f{request.sample}\x1f{request.attempt}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 11
+
+
+def row_uniforms(seed: int, count: int) -> torch.Tensor:
+    """The row's random numbers, one per token, drawn on the CPU so that every device writes from the same ones."""
+    return torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def left_padded(prompts: list[tuple[int, ...]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    return ids, mask
+
+
+def draw(logits: torch.Tensor, uniforms: torch.Tensor, settings: Sampling) -> torch.Tensor:
+    """One token per row by inverting the cumulative distribution at `uniforms` (rows,).
+
+    Temperature, then top-k, then top-p, as transformers does: the nucleus is the smallest set whose mass reaches top_p.
+    """
+    scaled = logits.float() / settings.temperature
+    if settings.top_k == 0 and settings.top_p == 1.0:
+        return inverted(scaled.softmax(-1), uniforms)
+    if settings.top_k:
+        scaled, tokens = scaled.topk(min(settings.top_k, scaled.shape[-1]))
+        chances = scaled.softmax(-1)
+    else:
+        chances, tokens = nucleus_candidates(scaled.softmax(-1), settings.top_p)
+    before = chances.cumsum(-1) - chances
+    kept = torch.where(before < settings.top_p, chances, torch.zeros_like(chances))
+    return tokens.gather(-1, inverted(kept, uniforms).unsqueeze(-1)).squeeze(-1)
+
+
+def nucleus_candidates(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The likeliest tokens in descending order: enough of them to hold top_p in every row."""
+    likely, tokens = chances.topk(min(LIKELY, chances.shape[-1]))
+    if bool((likely.sum(-1) < top_p).any()):
+        return chances.sort(-1, descending=True)
+    return likely, tokens
+
+
+def inverted(chances: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Index of the first entry whose cumulative mass exceeds uniform * total; entries without mass are never taken."""
+    mass = chances.double().cumsum(-1)
+    return torch.searchsorted(mass, (uniforms * mass[:, -1]).unsqueeze(-1), right=True).squeeze(-1)
+
+
+def duplicates(done: list[Completion]) -> list[int]:
+    """Positions whose text an earlier completion of the same prompt has."""
+    seen: set[tuple[str, str]] = set()
+    repeated = []
+    for index, completion in enumerate(done):
+        key = (completion.request.prompt_id, completion.text)
+        if key in seen:
+            repeated.append(index)
+        seen.add(key)
+    return repeated
