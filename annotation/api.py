@@ -37,6 +37,24 @@ class Tasks(APIView):
         return Response({"created": len(tasks), "tasks": [task.public_id for task in tasks]}, status=201)
 
 
+class Guidelines(APIView):
+    @extend_schema(responses=shapes.GuidelineSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Every version, the one in force first."""
+        actor = get_member_for(request, slug, *EVERYBODY)
+        return Response(shapes.GuidelineSerializer(actor.project.guidelines.all(), many=True).data)
+
+    @extend_schema(request=shapes.NewGuidelineSerializer, responses={201: shapes.GuidelineSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Publish a new version; those of before stay, since annotations point at them."""
+        actor = get_member_for(request, slug, *MANAGERS)
+        require_scope(request, Scope.MANAGE)
+        shape = shapes.NewGuidelineSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        guideline = services.publish_guideline(actor=actor, body=shape.validated_data["body"])
+        return Response(shapes.GuidelineSerializer(guideline).data, status=201)
+
+
 class QueueNext(APIView):
     @extend_schema(request=shapes.NextSerializer, responses={200: shapes.SlotSerializer, 204: None})
     def post(self, request: Request, slug: str) -> Response:

@@ -9,6 +9,7 @@ register_converter(PublicId, "public_id")
 
 urlpatterns = [
     path("projects/<slug:slug>/tasks", api.Tasks.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/guidelines", api.Guidelines.as_view(), name="api-guidelines"),
     path("projects/<slug:slug>/queue:next", api.QueueNext.as_view(), name="api-queue-next"),
     path("projects/<slug:slug>/export.jsonl", api.Export.as_view(), name="api-export"),
     path("projects/<slug:slug>/annotations/<public_id:annotation>:undo", api.Undo.as_view(), name="api-undo"),

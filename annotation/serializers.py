@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from annotation.data import ServedTask
-from annotation.models import Annotation
+from annotation.models import Annotation, Guideline
 from annotation.services import DEFAULT_QUESTION
 from ground.api import StrictSerializer
 
@@ -33,6 +33,18 @@ class NewTasksSerializer(StrictSerializer):
 class CreatedTasksSerializer(serializers.Serializer):
     created = serializers.IntegerField()
     tasks = serializers.ListField(child=serializers.CharField())
+
+
+class GuidelineSerializer(serializers.ModelSerializer[Guideline]):
+    id = serializers.CharField(source="public_id")
+
+    class Meta:
+        model = Guideline
+        fields = ["id", "version", "body", "created_at"]
+
+
+class NewGuidelineSerializer(StrictSerializer):
+    body = serializers.CharField(max_length=100_000, trim_whitespace=False, help_text="markdown")
 
 
 class NextSerializer(StrictSerializer):

@@ -1,0 +1,1 @@
+"""The loop in front of a person: real processes, a real small model, simulated annotators, everything over HTTP."""
