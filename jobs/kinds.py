@@ -31,6 +31,7 @@ class Kind:
     check(spec): pure; ValueError with the path of what is wrong.
     prepare(job): fills the run directory; called again before every attempt, so it must find what it left.
     run(job): in-process, idempotent, returns the result.
+    collect(job, result): files and reckoning after a run that succeeded, before any transaction; idempotent.
     finish(job, result): inside the transaction that marks the job succeeded; idempotent, no files, no network.
     closed(job): after the commit of any final state.
     devices: how many counted devices one job needs; a function of the spec where that varies.
@@ -42,6 +43,7 @@ class Kind:
     check: Callable[[JSON], object] = accept
     prepare: Callable[["Job"], LaunchPlan] | None = None
     run: Callable[["Job"], JSON] | None = None
+    collect: Callable[["Job", JSON], JSON] = keep
     finish: Callable[["Job", JSON], JSON] = keep
     closed: Callable[["Job"], None] | None = None
     devices: int | Callable[[JSON], int] = 0

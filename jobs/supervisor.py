@@ -234,7 +234,9 @@ class Supervisor:
         result = self.directory.result()
         state = result["state"] if result else ""
         if result and state == "succeeded":
-            self._insist(lambda: services.succeed(job=self.job, result=result))
+            self._insist(
+                lambda: services.succeed(job=self.job, result=get_kind(self.job.kind).collect(self.job, result))
+            )
         elif state == "cancelled" or self._cancel_wanted():
             self._insist(lambda: services.cancelled(job=self.job, result=result))
         else:
