@@ -107,7 +107,7 @@ def read_lines(path: Path) -> Iterator[JSON]:
 def changed_files(folder: Path, files: Mapping[str, JSON], manifest_digest: str) -> list[str]:
     """Names of the files that are missing or differ from their digests; none when all is as it was frozen."""
     expected = {name: entry["sha256"] for name, entry in files.items()} | {MANIFEST: manifest_digest}
-    return [name for name, digest in expected.items() if not _is(folder / name, digest)]
+    return [name for name, digest in sorted(expected.items()) if not _is(folder / name, digest)]
 
 
 def _is(path: Path, digest: str) -> bool:
