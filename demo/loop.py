@@ -33,6 +33,12 @@ class LoopFailed(Exception):
     """A sentence for the person: what went wrong, and where to look."""
 
 
+def why(row: JSON) -> str:
+    """What a run or a job says about its own end."""
+    error = row.get("error") or {}
+    return " ".join(part for part in (error.get("message"), error.get("hint")) if part) or "Its log says more."
+
+
 @dataclass
 class Loop:
     """Holds no truth of its own: what is done is read from the API. `phases` are seconds of this start alone."""
@@ -127,23 +133,18 @@ class Loop:
             if run["state"] == "succeeded":
                 return run
             if run["state"] in DEAD:
-                raise LoopFailed(f"{run['method']} {run['id']} {run['state']}: {self._why(run)}")
+                raise LoopFailed(f"{run['method']} {run['id']} {run['state']}. {why(run)}")
             shown = self._show(run, shown)
             self.wait(POLL_SECONDS)
 
-    def _why(self, run: JSON) -> str:
-        job = self.manager.get(self.at(f"/jobs/{run['job']}"))
-        error = job.get("error") or {}
-        return " ".join(part for part in (error.get("message"), error.get("hint")) if part) or "see its log"
-
     def _show(self, run: JSON, shown: str) -> str:
-        progress = self.manager.get(self.at(f"/jobs/{run['job']}")).get("progress") or {}
-        phase, step, steps = progress.get("phase", ""), progress.get("step"), progress.get("steps")
-        text = f"{phase} {step}/{steps}" if steps and step and step * 4 // steps != (step - 1) * 4 // steps else ""
-        text = text or (phase if not shown.startswith(phase or " ") else "")
-        if text and text != shown:
+        """Say the phase when it changes, and every quarter of the steps."""
+        progress = run.get("progress") or {}
+        phase, step, steps = progress.get("phase", ""), progress.get("step") or 0, progress.get("steps") or 0
+        text = f"{phase} {step * 4 // steps * 25} %" if steps else phase
+        if text != shown:
             self.say(f"    {run['method']}: {text}")
-        return text or shown
+        return text
 
     def finish_job(self, job_id: str) -> JSON:
         while True:
@@ -151,10 +152,7 @@ class Loop:
             if job["state"] == "succeeded":
                 return dict(job)
             if job["state"] in DEAD:
-                error = job.get("error") or {}
-                raise LoopFailed(
-                    f"{job['kind']} {job_id} {job['state']}: {error.get('message', '')} {error.get('hint', '')}"
-                )
+                raise LoopFailed(f"{job['kind']} {job_id} {job['state']}. {why(job)}")
             self.wait(POLL_SECONDS)
 
     def wait(self, seconds: float) -> None:
@@ -324,7 +322,7 @@ class Loop:
     def _stop_on_dead_generation(self) -> None:
         for job in self.manager.every(self.at("/jobs"), kind="generate", state="failed"):
             if str(job["spec"].get("purpose", "")).startswith("round"):
-                raise LoopFailed(f"The new responses failed: {(job.get('error') or {}).get('message', job['id'])}")
+                raise LoopFailed(f"The new responses failed: {why(job)}")
 
     def judge_round(self, evaluation: JSON) -> JSON:
         """Until every pair has its judgements; the win rate that people gave."""

@@ -37,10 +37,11 @@ def won(found: JSON) -> bool:
 
 def _runs(loop: Loop, method: str) -> Iterator[JSON]:
     for run in loop.runs(method):
+        result = loop.manager.get(loop.at(f"/runs/{run['id']}")).get("result") or {}
         yield {
             "method": method,
             "state": run["state"],
-            **{name: run.get(name) for name in ("launcher", "world_size", "zero_stage", "seconds")},
+            **{name: result.get(name) for name in ("launcher", "world_size", "zero_stage", "seconds")},
         }
 
 

@@ -154,7 +154,8 @@ class Keeper:
             start_new_session=True,
         )
         each.started = time.monotonic()
-        threading.Thread(target=self._log, args=(each.program, each.process), daemon=True).start()
+        log = (self.var / "logs" / f"{each.program.name}.log").open("ab", buffering=0)
+        threading.Thread(target=_copy, args=(each.process, log), daemon=True).start()
         self._note([other.process for other in self.running if other.process is not None])
 
     def _died(self, each: Running, now: float) -> None:
@@ -164,16 +165,6 @@ class Keeper:
         each.deaths = 1 if now - each.started > STEADY_SECONDS else each.deaths + 1
         each.process, each.due = None, now + restart_pause(each.deaths)
         self.say(f"{each.program.name} ended ({code}); starting it again. Its log: logs/{each.program.name}.log")
-
-    def _log(self, program: Program, process: "subprocess.Popen[bytes]") -> None:
-        """Copies the program's lines into its log until the last holder of the pipe is gone."""
-        assert process.stdout is not None
-        with (self.var / "logs" / f"{program.name}.log").open("ab", buffering=0) as log:
-            for line in process.stdout:
-                try:
-                    log.write(line)
-                except OSError:  # a full disk must not stop the program by a full pipe
-                    continue
 
     def _only_one(self) -> None:
         self.var.mkdir(parents=True, exist_ok=True)
@@ -199,6 +190,17 @@ class Keeper:
         for pid in leftovers(self.var / "processes.json"):
             self.say(f"Ending process {pid}, left behind by a Plumbline that was killed.")
             end_group(pid)
+
+
+def _copy(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
+    """The program's lines into its log, until the last holder of the pipe is gone."""
+    assert process.stdout is not None
+    with log:
+        for line in process.stdout:
+            try:
+                log.write(line)
+            except OSError:  # a full disk must not stop the program by a full pipe
+                continue
 
 
 def leftovers(path: Path) -> Iterator[int]:

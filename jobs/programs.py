@@ -44,7 +44,6 @@ def environment_for(ports: Ports, environment: dict[str, str]) -> dict[str, str]
     binaries = str(Path(sys.executable).parent)
     return {
         "PLUMBLINE_GATEWAY_URL": ports.gateway_url,
-        "PLUMBLINE_GATEWAY_PORT": str(ports.gateway),
         **environment,
         "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
@@ -61,7 +60,7 @@ def programs(ports: Ports, *, workers: int = 2, threads: int = 8) -> list[Progra
     ]
     return [
         Program("web", web, ports.web, "PLUMBLINE_PORT"),
-        Program("gateway", [*manage, "gateway"], ports.gateway, "PLUMBLINE_GATEWAY_PORT"),
+        Program("gateway", [*manage, "gateway", "--port", str(ports.gateway)], ports.gateway, "PLUMBLINE_GATEWAY_PORT"),
         Program("worker", [*manage, "worker"]),
         Program("tick", [*manage, "tick"]),
         Program("models", [*manage, "serve_models"]),
