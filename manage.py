@@ -6,8 +6,11 @@ import sys
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
-        sys.exit(f"Plumbline needs Python 3.11 or newer; this is {sys.version.split()[0]}. Install it, then run `make setup`.")
+    found = sys.version_info[:2]
+    if found < (3, 11):
+        sys.exit(
+            f"Plumbline needs Python 3.11 or newer; this is {found[0]}.{found[1]}. Install it, then run `make setup`."
+        )
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 

@@ -1,5 +1,7 @@
 """Projects, members, simulated annotators, tokens."""
 
+from typing import cast
+
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -17,7 +19,8 @@ class Projects(APIView):
     @extend_schema(responses=shapes.ProjectSerializer(many=True))
     def get(self, request: Request) -> Response:
         """The projects the asker belongs to."""
-        rows = projects_for(request.user) if isinstance(request.user, User) else [request.auth.project]
+        token = request.auth
+        rows = [token.project] if isinstance(token, ApiToken) else list(projects_for(cast(User, request.user)))
         return Response(shapes.ProjectSerializer(rows, many=True).data)
 
     @extend_schema(request=shapes.NewProjectSerializer, responses={201: shapes.ProjectSerializer})

@@ -17,7 +17,7 @@ def get_actor_for(request: HttpRequest | Any, slug: str) -> Actor:
     actors = Actor.objects.select_related("project", "membership", "user")
     if isinstance(token, ApiToken):
         actor = actors.filter(pk=token.actor_id, project__slug=slug).first()
-    elif getattr(request.user, "is_authenticated", False):
+    elif isinstance(request.user, User):
         actor = actors.filter(user=request.user, project__slug=slug, membership__isnull=False).first()
     else:
         actor = None

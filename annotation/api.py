@@ -154,7 +154,7 @@ def actor_of_slot(request: Request, slot: str) -> Actor:
         return get_actor_for(request, token.project.slug)
     task_id = "tsk_" + slot.removeprefix("slt_").rpartition("_")[0]
     actors = Actor.objects.select_related("project", "membership")
-    actor = actors.filter(user=request.user, membership__isnull=False, project__tasks__public_id=task_id).first()
+    actor = actors.filter(user__pk=request.user.pk, membership__isnull=False, project__tasks__public_id=task_id).first()
     if actor is None:
         raise NotFound("There is no such slot here.")
     return actor

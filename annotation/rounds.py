@@ -86,7 +86,8 @@ def _pairs(move: AliasMove, jobs: list[Job]) -> list[tuple[Completion, Completio
     for completion in Completion.objects.filter(job__in=jobs).select_related("prompt").order_by("pk"):
         if completion.version_id is not None:
             said.setdefault(completion.prompt_id, {})[completion.version_id] = completion
-    both = [(by.get(move.to_version_id), by.get(move.from_version_id)) for by in said.values()]
+    new_id, old_id = move.to_version_id, move.from_version_id or 0
+    both = [(by.get(new_id), by.get(old_id)) for by in said.values()]
     return [(new, old) for new, old in both if new and old and new.digest != old.digest]
 
 

@@ -103,7 +103,7 @@ def judges(project: Project) -> list[dict[str, Any]]:
         .annotate(answers=Count("pk"))
         .order_by("-answers")
     )
-    return list(rows)
+    return [dict(row) for row in rows]
 
 
 def export_lines(project: Project) -> Iterator[str]:

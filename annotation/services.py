@@ -1,5 +1,6 @@
 """Every write of the queue: tasks in, slots out, answers in."""
 
+import functools
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -258,24 +259,20 @@ def order_for(actor: Actor, task: Task) -> list[int]:
 
 
 def _submit(actor: Actor, slot: Slot, token: uuid.UUID, answer: Answer, then_next: bool) -> tuple[bool, Claim | None]:
-    common = {
-        "slot_id": slot.pk,
-        "token": token,
-        "actor_id": actor.pk,
-        "project_id": actor.project_id,
-        "answer": answer,
-    }
+    submit = functools.partial(
+        dialect.submit, slot_id=slot.pk, token=token, actor_id=actor.pk, project_id=actor.project_id, answer=answer
+    )
     try:
         with transaction.atomic():
             if then_next:
-                return dialect.submit_and_claim(**common, pools=[EVERYONE], lease=_lease())
-            return dialect.submit(**common), None
+                return dialect.submit_and_claim(**submit.keywords, pools=[EVERYONE], lease=_lease())
+            return submit(), None
     except IntegrityError:
         # Either the claim met a sister slot taken in another tab, or this very submit is running twice. Once more, apart.
         if Annotation.objects.filter(actor=actor, key=answer.key).exists():
             return False, None
         with transaction.atomic():
-            return dialect.submit(**common), None
+            return submit(), None
 
 
 def _submit_late(actor: Actor, slot: Slot, answer: Answer) -> Annotation:
