@@ -1,6 +1,6 @@
 """The queue's public contract."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import Actor, Scope
+from accounts.models import Actor, Scope, User
 from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS
 from annotation import serializers as shapes
@@ -154,7 +154,9 @@ def actor_of_slot(request: Request, slot: str) -> Actor:
         return get_actor_for(request, token.project.slug)
     task_id = "tsk_" + slot.removeprefix("slt_").rpartition("_")[0]
     actors = Actor.objects.select_related("project", "membership")
-    actor = actors.filter(user__pk=request.user.pk, membership__isnull=False, project__tasks__public_id=task_id).first()
+    actor = actors.filter(
+        user=cast(User, request.user), membership__isnull=False, project__tasks__public_id=task_id
+    ).first()
     if actor is None:
         raise NotFound("There is no such slot here.")
     return actor
