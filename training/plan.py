@@ -104,8 +104,9 @@ def _environment(spec: Spec, place: Local, gpus: int) -> dict[str, str]:
         "PYTHONPATH": place.root,
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(spec.parallelism.threads),
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve each other when the machine is shared
         "TOKENIZERS_PARALLELISM": "false",
-        "TORCH_EXTENSIONS_DIR": str(var / "torch_extensions"),
+        "TORCH_EXTENSIONS_DIR": f"{place.venv}/torch_extensions",
         "HF_HOME": str(var / "huggingface"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
