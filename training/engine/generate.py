@@ -108,6 +108,7 @@ def as_row(completion: Completion, settings: Sampling) -> JSON:
         "prompt_id": completion.request.prompt_id,
         "sample": completion.request.sample,
         "text": completion.text,
+        "tokens": list(completion.tokens),
         "finish_reason": completion.finish_reason,
         "prompt_tokens": len(completion.request.ids),
         "completion_tokens": len(completion.tokens),

@@ -29,6 +29,9 @@ class Import:
 
     def check(self) -> Problems:
         kind = self.source.get("kind")
+        if not all(isinstance(value, str) for value in self.source.values()):
+            yield "source", "holds texts only"
+            return
         if kind not in SOURCE_KEYS:
             yield "source", f"kind must be one of {', '.join(SOURCE_KEYS)}"
             return
