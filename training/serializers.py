@@ -52,16 +52,49 @@ class RunOut(serializers.ModelSerializer[Run]):
     started_at = serializers.DateTimeField(source="job.started_at", allow_null=True)
     finished_at = serializers.DateTimeField(source="job.finished_at", allow_null=True)
     cancel_requested = serializers.SerializerMethodField()
+    launcher = serializers.SerializerMethodField()
+    world_size = serializers.SerializerMethodField()
+    zero_stage = serializers.SerializerMethodField()
+    seconds = serializers.SerializerMethodField()
 
     class Meta:
         model = Run
         fields = [
             *("id", "number", "method", "state", "job", "base", "snapshot", "version", "settings", "progress"),
-            *("error", "attempt", "cancel_requested", "created_at", "started_at", "finished_at", "folder"),
+            *(
+                "launcher",
+                "world_size",
+                "zero_stage",
+                "seconds",
+                "error",
+                "attempt",
+                "cancel_requested",
+                "created_at",
+                "started_at",
+                "finished_at",
+                "folder",
+            ),
         ]
 
     def get_cancel_requested(self, run: Run) -> bool:
         return run.job.cancel_requested_at is not None
+
+    def get_launcher(self, run: Run) -> str | None:
+        return self._reported(run, "launcher")
+
+    def get_world_size(self, run: Run) -> int | None:
+        return self._reported(run, "world_size")
+
+    def get_zero_stage(self, run: Run) -> int | None:
+        return self._reported(run, "zero_stage")
+
+    def get_seconds(self, run: Run) -> float | None:
+        return self._reported(run, "seconds")
+
+    @staticmethod
+    def _reported(run: Run, name: str) -> Any:
+        """What the engine said when it was done; null before."""
+        return (run.job.result or {}).get(name)
 
 
 class RunDetail(RunOut):
