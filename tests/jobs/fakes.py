@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.apps import AppConfig
 from django.conf import settings
 
 from jobs.data import LaunchPlan
@@ -66,11 +65,3 @@ def register_fakes() -> None:
     )
     register(Kind(name="fake-short", label="Fake short", run=count, short=True))
     register(Kind(name="fake-long", label="Fake long", run=count))
-
-
-class FakesConfig(AppConfig):
-    name = "tests.jobs"
-    label = "fakes"
-
-    def ready(self) -> None:
-        register_fakes()

@@ -3,4 +3,4 @@
 from config.settings_test import *  # noqa: F403
 from config.settings_test import INSTALLED_APPS
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.jobs.fakes.FakesConfig"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.jobs.apps.FakesConfig"]
