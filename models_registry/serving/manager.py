@@ -35,6 +35,8 @@ class Rhythm:
 
     round: float = 0.5
     health: float = 5.0
+    health_timeout: float = 5.0
+    grace: float = 10.0
     outside: float = 15.0
     start_limit: float = 900.0
     missed_limit: int = 6
@@ -68,7 +70,7 @@ class Manager:
 
     def __exit__(self, *_error: object) -> None:
         for server in self.running.values():
-            server.stop()
+            server.stop(self.rhythm.grace)
         self.running.clear()
         self.pool.shutdown(wait=False, cancel_futures=True)
         self._forget_processes()
@@ -97,7 +99,8 @@ class Manager:
         self._stop_unwanted(wanted)
         for pk, server in list(self.running.items()):
             self._look_after(wanted[pk], server)
-        for deployment in wanted.values():
+        # Asked again: what failed a moment ago must not be started from an old look.
+        for deployment in self._wanted():
             self._start_if_due(deployment)
         for deployment in Deployment.objects.filter(backend=Deployment.Backend.URL, wanted=True):
             self._check_outside(deployment)
@@ -141,7 +144,7 @@ class Manager:
     def _drop(self, pk: int) -> Server:
         server = self.running.pop(pk)
         self.checks.pop(pk, None)
-        server.stop()
+        server.stop(self.rhythm.grace)
         return server
 
     # Health
@@ -168,7 +171,9 @@ class Manager:
             self._died(deployment.pk, _("The server did not become ready in time: %s") % (complaint or ""))
 
     def _look_for_health(self, deployment: Deployment, server: Server) -> None:
-        complaint = self._check(deployment.pk, self.rhythm.health, lambda: healthy(server.url))
+        complaint = self._check(
+            deployment.pk, self.rhythm.health, lambda: healthy(server.url, self.rhythm.health_timeout)
+        )
         if complaint is None:
             return
         server.missed = server.missed + 1 if complaint else 0
@@ -224,9 +229,9 @@ class Manager:
         row.update(heartbeat_at=now)
 
 
-def healthy(url: str) -> str:
+def healthy(url: str, timeout: float = 5.0) -> str:
     try:
-        answer = httpx.get(f"{url}/health", timeout=5, trust_env=False)
+        answer = httpx.get(f"{url}/health", timeout=timeout, trust_env=False)
     except httpx.HTTPError as error:
         return type(error).__name__
     return "" if answer.status_code == 200 else _("status %d") % answer.status_code
