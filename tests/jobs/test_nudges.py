@@ -1,6 +1,7 @@
 """The message is only a nudge: lost, late, doubled or never sent, the work is done once."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -163,18 +164,19 @@ def test_another_machines_run_is_left_to_its_own_tick_for_ten_minutes(make_job: 
 
 
 @pytest.mark.launcher
-def test_a_real_worker_on_redis_does_what_a_lost_message_asked_for(fleet: Fleet, make_job: Any, redis: Celery) -> None:
-    """The first message is thrown away; the sweep sends another, and a worker that holds no run starts it."""
-    worker = fleet.manage("worker", "--concurrency=1", TEST_BROKER_URL=REDIS)
+def test_a_worker_killed_with_the_message_in_hand_loses_no_work(fleet: Fleet, make_job: Any, redis: Celery) -> None:
+    """Real Redis, real workers. The sweep sends the message again; the second worker dies too, but the run does not notice."""
+    first = fleet.manage("worker", "--concurrency=1", TEST_BROKER_URL=REDIS)
     short = make_job(kind="fake-short")
     wait_for(lambda: state_of(short) == "succeeded")
-    os.kill(worker.pid, 19)
+    os.kill(first.pid, signal.SIGSTOP)
     job = make_job(steps=40)
-    assert wait_for(redis.control.purge) == 1
-    os.kill(worker.pid, 18)
+    os.killpg(first.pid, signal.SIGKILL)
+    redis.control.purge()
+    second = fleet.manage("worker", "--concurrency=1", TEST_BROKER_URL=REDIS)
     overdue(job, 3)
     sweeps.nudge_waiting()
     wait_for(lambda: lines_of(job, "work.log"))
-    worker.kill()
+    os.killpg(second.pid, signal.SIGKILL)
     wait_for(lambda: state_of(job) == "succeeded")
     assert len(lines_of(job, "starts.log")) == 1

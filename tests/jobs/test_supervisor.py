@@ -111,13 +111,13 @@ def test_ranks_without_a_launcher_are_ended_before_the_run_starts_again(fleet: F
     job = make_job(steps=20, ranks=1)
     fleet.supervise(job)
     started(job, steps=6)
-    orphan = psutil.Process(lines_of(job, "ranks.log")[0])
+    orphan = processes.stamp(lines_of(job, "ranks.log")[0])
     kill(stamp_of(job, "supervisor"))
     kill(stamp_of(job, "launcher"))
-    assert orphan.is_running()
+    assert processes.alive(orphan)
     successor(fleet, job)
     assert finished(job) == "succeeded"
-    assert not orphan.is_running()
+    assert processes.alive(orphan) is None
     assert list(processes.of_job(job)) == []
 
 
