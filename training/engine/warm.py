@@ -9,31 +9,51 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-COMPILERS = {"ninja", "g++", "c++", "cc1plus"}
+LOOK_SECONDS = 1.0
 
 
-def compiling() -> bool:
-    """Whether any process of this machine is compiling; asked of /proc, so Linux only."""
-    return any(_name(path) in COMPILERS for path in Path("/proc").glob("[0-9]*"))
+def holders(lock: Path) -> list[int]:
+    """Processes that have the lock file open: whoever takes the lock keeps it open. Asked of /proc, so Linux only."""
+    return [int(link.parts[2]) for link in Path("/proc").glob("[0-9]*/fd/*") if _target(link) == str(lock)]
 
 
-def _name(process: Path) -> str:
+def _target(link: Path) -> str:
     try:
-        return (process / "comm").read_text().strip()
-    except OSError:  # it ended while we looked
+        return os.readlink(link)
+    except OSError:  # it was closed, or belongs to somebody else
         return ""
 
 
 def clear_stale_locks(directory: Path) -> list[str]:
-    """Delete `*/lock` unless something is compiling now; returns the extensions that were locked."""
-    if compiling():
-        return []
-    locks = sorted(directory.glob("*/lock"))
+    """Delete the `*/lock` that nobody holds; returns the extensions that were locked."""
+    locks = [lock for lock in sorted(directory.resolve().glob("*/lock")) if not holders(lock)]
     for lock in locks:
-        lock.unlink()
+        lock.unlink(missing_ok=True)
     return [lock.parent.name for lock in locks]
+
+
+@contextmanager
+def no_stale_locks() -> Iterator[None]:
+    """While a run starts: a lock left by a killed process would be waited for without end, however late it is left."""
+    directory, over = Path(os.environ.get("TORCH_EXTENSIONS_DIR", "")), threading.Event()
+
+    def look() -> None:
+        clear_stale_locks(directory)
+        while not over.wait(LOOK_SECONDS):
+            clear_stale_locks(directory)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    if os.environ.get("TORCH_EXTENSIONS_DIR"):
+        watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def main() -> int:

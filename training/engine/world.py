@@ -9,6 +9,7 @@ from typing import Any
 
 from training.engine.errors import EngineError
 from training.engine.spec import Spec
+from training.engine.warm import no_stale_locks
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def start(spec: Spec, world: World) -> None:
         import deepspeed
 
         backend = "nccl" if uses_cuda(spec) else "gloo"
-        deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
+        with no_stale_locks():
+            deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
 
 
 def uses_cuda(spec: Spec) -> bool:
