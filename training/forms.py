@@ -1,0 +1,240 @@
+"""The form of a new run, made from the engine's own settings, so that it can never offer what the engine does not know."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.forms.boundfield import BoundField
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from accounts.models import Project
+from feedback.selectors import snapshots_of
+from ground.errors import Invalid
+from models_registry.models import Alias, ModelVersion
+from models_registry.selectors import versions_of
+from training.engine.fields import describe
+from training.engine.hyperparameters import SETTINGS, SOURCE_KEYS
+from training.engine.spec import TRAINED, CheckpointPolicy, Parallelism
+from training.services import HELD_OUT, TRAIN_FILES, TRAINING, USES
+
+Setting = dict[str, Any]
+PLAIN = {
+    "learning_rate", "epochs", "batch_size", "lora_r", "max_length", "beta", "loss_type",
+    "max_new_tokens", "temperature", "top_p", "samples_per_prompt",
+}  # fmt: skip
+"""Shown at once; every other setting is folded away with its default."""
+PREFIXES = {"hyperparameters": "hp", "parallelism": "par", "checkpoint": "ck"}
+ROLES = {
+    "base": (lazy("Model"), lazy("Where it starts, or what writes.")),
+    "snapshot": (lazy("Snapshot"), lazy("The frozen judgements it learns from or is tested on.")),
+    "reward": (lazy("Judge"), lazy("A reward model that scores both answers and the held-out pairs.")),
+    "baseline": (lazy("Compared with"), lazy("Its answers to the same prompts; usually the champion.")),
+}
+SOURCES = {
+    "auto": lazy("SmolLM2-135M-Instruct: from the hub, or from its package when there is no hub"),
+    "hub": lazy("A model of the hub, by its name"),
+    "wheel": lazy("SmolLM2-135M-Instruct from its package"),
+    "path": lazy("A folder on the server"),
+    "tiny": lazy("A tiny model for trying things out; its answers mean nothing"),
+}
+
+
+class VersionField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        """A library model is everybody's, so it says so."""
+        return f"{obj} ({_('library')})" if obj.model.project_id is None else str(obj)
+
+
+class SnapshotField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        rows = sum(int(entry.get("rows") or 0) for entry in obj.files.values())
+        name = f"{obj}, {obj.name}" if obj.name else str(obj)
+        return _("%(name)s: %(rows)d rows") % {"name": name, "rows": rows}
+
+
+class NewRunForm(forms.Form):
+    """One method's inputs and settings. `asked()` gives what `start_run` wants; an empty setting keeps its default."""
+
+    def __init__(self, method: str, project: Project, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+        self.method = method
+        self.project = project
+        self.settings: dict[str, Setting] = {}
+        for role in USES[method]:
+            if role in ROLES:
+                self._add_role(role)
+        self._add_others()
+        self._add_settings("hyperparameters", SETTINGS[method])
+        if method in TRAINED:
+            self._add_settings("parallelism", Parallelism)
+            self._add_settings("checkpoint", CheckpointPolicy)
+        for field in self.fields.values():
+            _dress(field)
+
+    def _add_role(self, role: str) -> None:
+        label, text = ROLES[role]
+        needed = role == "base" or (role == "snapshot" and self.method in TRAIN_FILES)
+        rows, kind = self._choices(role)
+        initial = rows.first() if needed or role in ("snapshot", "reward") else self._champion()
+        empty = None if needed and rows else "---------"
+        self.fields[role] = kind(
+            rows, label=label, help_text=text, required=needed, empty_label=empty, to_field_name="public_id",
+            initial=initial.public_id if initial else None,
+        )  # fmt: skip
+
+    def _choices(self, role: str) -> tuple[QuerySet[Any], Any]:
+        if role == "snapshot":
+            return snapshots_of(self.project), SnapshotField
+        kind = ModelVersion.Kind.REWARD if role == "reward" else ModelVersion.Kind.CAUSAL
+        return versions_of(self.project).filter(kind=kind).order_by("model__project_id", "-pk"), VersionField
+
+    def _champion(self) -> ModelVersion | None:
+        alias = Alias.objects.filter(model__project=self.project, name=Alias.CHAMPION).select_related("version")
+        found = alias.order_by("-pk").first()
+        return found.version if found else None
+
+    def _add_others(self) -> None:
+        if "prompts" in USES[self.method]:
+            choices = [(HELD_OUT, _("The held-out prompts")), (TRAINING, _("The training prompts"))]
+            first = TRAINING if self.method == "generate" else HELD_OUT
+            self.fields["prompts"] = forms.ChoiceField(choices=choices, initial=first, label=_("Prompts"))
+        if self.method == "import":
+            self._add_source()
+        if self.method in (*TRAINED, "import"):
+            hint = _("The line its version joins. Empty: the base model's own, or the project's.")
+            if self.method == "import":
+                hint = _("With a name it is the first version of a model of this project. Empty: the shared library.")
+            self.fields["model_slug"] = forms.SlugField(
+                label=_("Name of the model"), required=False, max_length=80, help_text=hint,
+                initial=self.project.slug if self.method == "import" else "",
+            )  # fmt: skip
+        self.fields["seed"] = forms.IntegerField(
+            label=_("Seed"), initial=0, help_text=_("The same seed and settings give the same run.")
+        )
+
+    def _add_source(self) -> None:
+        choices = [(name, SOURCES[name]) for name in SOURCE_KEYS]
+        self.fields["source"] = forms.ChoiceField(choices=choices, label=_("Where it comes from"))
+        self.fields["source_id"] = forms.CharField(
+            label=_("Name at the hub"), required=False, help_text=_("owner/name; only with the hub.")
+        )
+        self.fields["source_path"] = forms.CharField(
+            label=_("Folder"), required=False, help_text=_("On the server; only with a folder.")
+        )
+
+    def _add_settings(self, group: str, shape: type[Any]) -> None:
+        for setting in describe(shape):
+            if setting["name"] == "source":
+                continue
+            name = f"{PREFIXES[group]}_{setting['name']}"
+            self.settings[name] = {**setting, "group": group}
+            self.fields[name] = _field_of(setting)
+        if group == "parallelism":
+            self._fit_machine()
+
+    def _fit_machine(self) -> None:
+        """Two processes under ZeRO-2 where there are two cores: the way runs are meant to go. Threads: what is left."""
+        cores = len(os.sched_getaffinity(0))
+        self.fields["par_world_size"].initial = min(2, cores)
+        self.fields["par_zero_stage"].initial = 2 if cores > 1 else 0
+        self.fields["par_threads"].initial = None
+        self.fields["par_threads"].required = False
+
+    def bound(self, *, folded: bool) -> list[BoundField]:
+        return [self[name] for name in self.settings if self._is_folded(name) is folded]
+
+    def _is_folded(self, name: str) -> bool:
+        return self.settings[name]["name"] not in PLAIN and name not in ("par_world_size", "par_zero_stage")
+
+    @property
+    def inputs(self) -> list[BoundField]:
+        return [self[name] for name in self.fields if name not in self.settings]
+
+    @property
+    def plain_settings(self) -> list[BoundField]:
+        return self.bound(folded=False)
+
+    @property
+    def folded_settings(self) -> list[BoundField]:
+        return self.bound(folded=True)
+
+    @property
+    def opens_folded(self) -> bool:
+        return any(field.errors for field in self.folded_settings)
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of `start_run`, after is_valid."""
+        said = self.cleaned_data
+        found: dict[str, Any] = {
+            name: said[name] for name in ("base", "snapshot", "reward", "baseline", "prompts") if name in said
+        }
+        groups: dict[str, dict[str, Any]] = {group: {} for group in PREFIXES}
+        for name, setting in self.settings.items():
+            if said.get(name) not in (None, "") and said[name] != setting["default"]:
+                groups[setting["group"]][setting["name"]] = said[name]
+        if self.method == "import":
+            groups["hyperparameters"]["source"] = self._source()
+        return {**found, "model_slug": said.get("model_slug", ""), "seed": said["seed"], **groups}
+
+    def _source(self) -> dict[str, str]:
+        kind = self.cleaned_data["source"]
+        named = {"id": self.cleaned_data["source_id"], "path": self.cleaned_data["source_path"]}
+        return {"kind": kind, **{key: value for key, value in named.items() if value}}
+
+    def refuse(self, error: Invalid) -> None:
+        """Put the engine's own words beside the fields they speak of; what names no field stands on top."""
+        for where, text in (error.extra.get("problems") or {}).items():
+            self.add_error(self._field_for(where), text if self._field_for(where) else f"{where}: {text}")
+        if not self.errors:
+            self.add_error(None, f"{error.detail} {error.hint}".strip())
+
+    def _field_for(self, where: str) -> str | None:
+        group, _dot, name = where.partition(".")
+        names = {"reward_model": "reward", "data": "snapshot", "hyperparameters.source": "source"}
+        for known in (names.get(where), f"{PREFIXES.get(group, '')}_{name}", where, names.get(group)):
+            if known in self.fields:
+                return known
+        return None
+
+
+def _field_of(setting: Setting) -> forms.Field:
+    """The form field of one setting. Bounds are the engine's to check, so that there is one message for each."""
+    common: Any = {
+        "label": _label(setting["name"]),
+        "help_text": _(setting["help"]) if setting["help"] else "",
+        "initial": setting["default"],
+        "required": False,
+    }
+    if "choices" in setting:
+        choices = setting["choices"]
+        if isinstance(choices[0], int):
+            return forms.TypedChoiceField(choices=[(one, one) for one in choices], coerce=int, **common)
+        return forms.ChoiceField(choices=[(one, one) for one in choices], **common)
+    kinds: dict[str, type[forms.Field]] = {
+        "int": forms.IntegerField,
+        "float": forms.FloatField,
+        "bool": forms.BooleanField,
+    }
+    return kinds.get(setting["type"].split(" ")[0], forms.CharField)(**common)
+
+
+def _label(name: str) -> str:
+    known = {
+        "lora_r": _("LoRA rank"), "lora_alpha": _("LoRA alpha"), "lora_dropout": _("LoRA dropout"), "beta": "β",
+        "top_p": "top-p", "top_k": "top-k", "world_size": _("Processes"), "zero_stage": _("ZeRO stage"),
+        "dtype": _("Number format"), "export_dtype": _("Number format of the saved weights"),
+        "lr_scheduler": _("Learning rate schedule"), "keep": _("Checkpoints kept"),
+        "every_steps": _("Steps between checkpoints"),
+    }  # fmt: skip
+    return str(known.get(name, name.replace("_", " ").capitalize()))
+
+
+def _dress(field: forms.Field) -> None:
+    if isinstance(field, forms.FloatField):
+        field.widget.attrs["step"] = "any"
+    if not isinstance(field, forms.BooleanField | forms.ChoiceField):
+        field.widget.attrs["class"] = "input"
