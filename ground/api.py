@@ -6,8 +6,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotAuthenticated, Throttled, ValidationError
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, Throttled, ValidationError
 from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -19,6 +21,27 @@ class Cursor(CursorPagination):
     max_page_size = 1000
     page_size_query_param = "limit"
     ordering = "-id"
+
+
+class JSONBody(JSONParser):
+    """A body nested past the interpreter's patience is a wrong body, not a broken server."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError as error:
+            raise ParseError(_("The body is nested too deeply.")) from error
+
+
+class JSONAnswer(JSONRenderer):
+    """An answer that quotes half a surrogate pair back is escaped: it has no UTF-8 form."""
+
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().render(*args, **kwargs)
+        except UnicodeEncodeError:
+            self.ensure_ascii = True
+            return super().render(*args, **kwargs)
 
 
 class StrictSerializer(serializers.Serializer):

@@ -13,6 +13,11 @@ MOST_MESSAGES = 500
 DEEPEST_JSON = 20
 
 
+def shown(name: object) -> str:
+    """A name from outside, fit to stand in an error: short, and encodable."""
+    return str(name)[:100].encode("utf-8", "replace").decode()
+
+
 def check_text(value: Any, where: str) -> str:
     """`value`, known to be text a database can hold. Errors: ValueError that names `where`."""
     if not isinstance(value, str):
@@ -62,7 +67,9 @@ def _check_message(message: Any, where: str) -> dict[str, str]:
         raise ValueError(_("%s: expected an object with role and content.") % where)
     unknown = sorted(str(key) for key in set(message) - {"role", "content", "name"})
     if unknown:
-        raise ValueError(_("%(where)s.%(key)s: unknown. Known: content, role.") % {"where": where, "key": unknown[0]})
+        raise ValueError(
+            _("%(where)s.%(key)s: unknown. Known: content, role.") % {"where": where, "key": shown(unknown[0])}
+        )
     role = "system" if message.get("role") == "developer" else message.get("role")
     if role not in ROLES:
         raise ValueError(_("%(where)s.role: one of %(roles)s.") % {"where": where, "roles": ", ".join(ROLES)})

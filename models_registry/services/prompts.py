@@ -12,7 +12,7 @@ from ground.digests import digest_of
 from ground.errors import Forbidden, Invalid
 from models_registry.data import ImportedPrompt
 from models_registry.models import Prompt
-from models_registry.texts import check_json, check_messages, check_text
+from models_registry.texts import check_json, check_messages, check_text, shown
 
 MOST_ROWS = 10_000
 FIELDS = ("external_id", "held_out", "messages", "metadata", "prompt")
@@ -61,7 +61,7 @@ def _parse(project: Project, row: Any) -> Prompt:
     unknown = sorted(set(row) - set(FIELDS))
     if unknown:
         raise ValueError(
-            _("%(name)s: unknown field. Known: %(known)s.") % {"name": unknown[0], "known": ", ".join(FIELDS)}
+            _("%(name)s: unknown field. Known: %(known)s.") % {"name": shown(unknown[0]), "known": ", ".join(FIELDS)}
         )
     if ("prompt" in row) == ("messages" in row):
         raise ValueError(_("Give either prompt or messages."))

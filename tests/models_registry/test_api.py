@@ -128,3 +128,22 @@ def test_unknown_fields_are_refused_by_name(api: Any, cast: Any, base: str) -> N
     answer = api(cast.mona).post(f"{base}/verdicts", {"verson": "ver_1"})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["verson"])
     assert not Alias.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("verdicts", b'{"\\ud800": 1}', 400),
+        ("deployments", b'{"backend": "\\ud800"}', 400),
+        ("prompts", b'{"rows": [{"\\ud800": 1}]}', 200),
+        ("prompts", b"[" * 5000, 400),
+        ("prompts", b'{"rows": ' + b"9" * 5000 + b"}", 400),
+        ("prompts", b"\xff", 400),
+    ],
+)
+def test_text_without_a_utf8_form_and_endless_nesting_break_nothing(
+    api: Any, cast: Any, base: str, path: str, body: bytes, status: int
+) -> None:
+    answer = api(cast.mona).post(f"{base}/{path}", body, content_type="application/json")
+    assert answer.status_code == status
+    assert answer.json()

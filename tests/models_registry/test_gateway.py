@@ -318,6 +318,14 @@ def test_a_token_without_the_scope_is_refused(address: str, cast: Any, deploymen
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insufficient_scope")
 
 
+def test_an_archived_project_answers_nobody(address: str, cast: Any, deployment: Any) -> None:
+    secret = secret_of(cast.bob)
+    cast.project.archived_at = cast.project.created_at
+    cast.project.save()
+    answer = post(address, secret, say("a"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "project_archived")
+
+
 def test_another_projects_token_reaches_no_model_of_ours(address: str, cast: Any, deployment: Any, first: Any) -> None:
     secret = secret_of(cast.mallory)
     for name in ("assistant@canary", "assistant@1", first.public_id, deployment.public_id, "remote"):

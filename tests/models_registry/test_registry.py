@@ -1,6 +1,7 @@
 """Versions never change; prompts are stored once; samples are stored once."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from models_registry.services import (
     move_alias,
     record_verdict,
     register_version,
+    request_completions,
     write_completion,
 )
 from models_registry.signals import completions_ready
@@ -149,6 +151,8 @@ def test_the_same_import_again_makes_nothing(cast: Any) -> None:
         ({"messages": [{"role": "assistant", "content": "a"}]}, "last message"),
         ({"messages": [{"role": "wizard", "content": "a"}]}, "role"),
         ({"promt": "a"}, "unknown field"),
+        ({"\ud800": "a"}, "unknown field"),
+        ({"messages": [{"role": "user", "content": "a", "\ud800": 1}]}, "unknown"),
         ({"prompt": 7}, "text"),
     ],
 )
@@ -156,6 +160,7 @@ def test_a_wrong_row_says_what_is_wrong(cast: Any, row: Any, where: str) -> None
     [result] = import_prompts(actor=cast.mona, project=cast.project, rows=[row])
     assert (result.status, Prompt.objects.count()) == ("invalid", 0)
     assert where in result.error
+    assert result.error.encode()
 
 
 def test_an_annotator_imports_nothing(cast: Any) -> None:
@@ -210,6 +215,52 @@ def test_a_person_writes_a_completion(cast: Any) -> None:
 def test_a_stranger_writes_nothing_here(cast: Any) -> None:
     with pytest.raises(Forbidden):
         write_completion(actor=cast.mallory, prompt=make_prompt(cast.project), text="Mine.")
+
+
+@pytest.fixture
+def generate() -> Iterator[None]:
+    """A kind of that name, whatever floor is there to register the real one."""
+    from jobs import kinds
+
+    before = kinds._kinds.get("generate")
+    kinds.register(kinds.Kind(name="generate", label="generate", run=lambda job: {}))
+    yield
+    if before is None:
+        del kinds._kinds["generate"]
+    else:
+        kinds.register(before)
+
+
+def ask_for(cast: Any, versions: list[Any], prompts: list[Any], **more: Any) -> list[Job]:
+    values: dict[str, Any] = {"samples": 2, "sampling": {"temperature": 1.0}, "purpose": "evaluation", "key": "round-1"}
+    return request_completions(
+        actor=cast.mona, project=cast.project, versions=versions, prompts=prompts, **{**values, **more}
+    )
+
+
+def test_asking_again_with_the_same_key_gives_the_same_jobs(cast: Any, generate: None, first: Any, second: Any) -> None:
+    prompts = [make_prompt(cast.project) for _n in range(2)]
+    jobs = ask_for(cast, [first, second], prompts)
+    assert [job.spec["version"] for job in jobs] == [first.public_id, second.public_id]
+    assert jobs[0].spec["prompts"] == [prompt.public_id for prompt in prompts]
+    assert ask_for(cast, [first, second], prompts) == jobs
+    assert Job.objects.count() == 2
+
+
+def test_a_long_key_still_tells_jobs_apart(cast: Any, generate: None, first: Any, second: Any) -> None:
+    one, two = ask_for(cast, [first, second], [make_prompt(cast.project)], key="k" * 119)
+    assert one.key != two.key
+
+
+def test_what_belongs_elsewhere_is_not_asked_for(cast: Any, generate: None, first: Any) -> None:
+    stranger = make_version(cast.mallory.project)
+    with pytest.raises(NotFound):
+        ask_for(cast, [stranger], [make_prompt(cast.project)])
+    with pytest.raises(NotFound):
+        ask_for(cast, [first], [make_prompt(cast.mallory.project)])
+    with pytest.raises(Invalid):
+        ask_for(cast, [first], [])
+    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize(
