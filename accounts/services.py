@@ -55,8 +55,12 @@ def create_project(*, user: User, slug: str, name: str, description: str = "") -
 def add_member(*, actor: Actor, user: User, role: str) -> Actor:
     """Make `user` an actor of the project with `role`; a second call changes the role."""
     require_role(actor, *MANAGERS)
-    if role == Role.OWNER and role_of(actor) != Role.OWNER:
-        raise Forbidden(_("Only an owner can make another owner."))
+    owners = Membership.objects.filter(project=actor.project, role=Role.OWNER)
+    is_owner = owners.filter(actor__user=user).exists()
+    if (role == Role.OWNER or is_owner) and role_of(actor) != Role.OWNER:
+        raise Forbidden(_("Only an owner can make another owner, or change an owner's role."))
+    if is_owner and role != Role.OWNER and owners.count() == 1:
+        raise Conflict(_("A project needs an owner."), hint=_("Make somebody else an owner first."))
     member = _add_member(actor.project, user, role)
     record_event(
         project=actor.project, actor=actor, verb="member.added", object_id=member.public_id, data={"role": role}

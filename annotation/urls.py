@@ -1,8 +1,8 @@
-"""The labeling page."""
+"""The labeling page and the guidelines."""
 
 from django.urls import path
 
-from annotation import views
+from annotation import views, views_guideline
 
 urlpatterns = [
     path("label/", views.label, name="label"),
@@ -11,4 +11,5 @@ urlpatterns = [
     path("label/<str:slot>/skip", views.skip, name="label-skip"),
     path("label/<str:slot>/heartbeat", views.heartbeat, name="label-heartbeat"),
     path("label/<str:slot>/draft", views.draft, name="label-draft"),
+    path("settings/guidelines/", views_guideline.guidelines, name="guidelines"),
 ]
