@@ -33,6 +33,10 @@ class JSONBody(JSONParser):
             raise ParseError(_("The body is nested too deeply.")) from error
 
 
+class EscapedJSON(JSONRenderer):
+    ensure_ascii = True
+
+
 class JSONAnswer(JSONRenderer):
     """An answer that quotes half a surrogate pair back is escaped: it has no UTF-8 form."""
 
@@ -40,8 +44,7 @@ class JSONAnswer(JSONRenderer):
         try:
             return super().render(*args, **kwargs)
         except UnicodeEncodeError:
-            self.ensure_ascii = True
-            return super().render(*args, **kwargs)
+            return EscapedJSON().render(*args, **kwargs)
 
 
 class StrictSerializer(serializers.Serializer):
