@@ -121,7 +121,7 @@ def _write(folder: Path, project: Project, spec: JSON) -> None:
         "counts": {
             "judgements": len(judgements),
             "actors": len({said.actor for said in judgements}),
-            "judgements_by": _by_kind(project),
+            "judgements_by": _by_kind(judgements),
             "thumbs": len(thumbs),
             "prompts": dict(sorted(Counter(splits.values()).items())),
             "dropped": dropped | _withdrawn(project),
@@ -157,10 +157,12 @@ def _thumbs(project: Project) -> list[Thumb]:
     ]
 
 
-def _by_kind(project: Project) -> dict[str, int]:
+def _by_kind(judgements: Sequence[Judgement]) -> dict[str, int]:
     """Votes by who gave them: simulated ones are never passed off as people's."""
-    kinds = _preferences(project).order_by().values_list("actor__kind", flat=True)
-    return dict(sorted(Counter(kinds.iterator(chunk_size=2000)).items()))
+    kinds: dict[int, str] = {}
+    for chunk in _chunks(sorted({said.actor for said in judgements})):
+        kinds.update(Actor.objects.filter(pk__in=chunk).values_list("pk", "kind"))
+    return dict(sorted(Counter(kinds[said.actor] for said in judgements).items()))
 
 
 def _withdrawn(project: Project) -> dict[str, int]:

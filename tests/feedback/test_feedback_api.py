@@ -249,8 +249,8 @@ def test_a_replay_gets_the_first_answer_and_stores_nothing_more(app, project):
 def test_a_known_key_with_another_body_or_another_address_is_refused(app, answer):
     app.post("/v1/feedback", thumb(answer), HTTP_IDEMPOTENCY_KEY="k")
     assert app.post("/v1/feedback", thumb(answer, "down"), HTTP_IDEMPOTENCY_KEY="k").status_code == 422
-    body = {"items": [thumb(answer)]}
-    assert app.post("/v1/feedback:batch", body, HTTP_IDEMPOTENCY_KEY="k").status_code == 422
+    elsewhere = app.post("/v1/comparisons", thumb(answer), HTTP_IDEMPOTENCY_KEY="k")
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "invalid")
     assert FeedbackEvent.objects.count() == 1
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from django.db import connection
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation.models import Annotation
@@ -36,6 +36,7 @@ def test_first_is_the_candidate_of_ordinal_0_wherever_it_was_shown():
     assert mapped({"choice": "tie"}, order=()).first_shown_first is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

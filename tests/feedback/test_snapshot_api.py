@@ -3,6 +3,8 @@
 import pytest
 
 from accounts.services import add_simulated_annotator
+from annotation.models import Annotation
+from annotation.services import create_pairwise_tasks, undo
 from feedback.models import Snapshot
 from feedback.selectors import counts_of, lineage_of, votes
 from feedback.services import drain_outbox
@@ -77,8 +79,6 @@ def contest(cast):
 
 def judged(cast, contest, vote, actors, choices, swapped=()):
     """One task per choice, in the evaluation; `choices` name the side of ordinal 0, the challenger unless `swapped`."""
-    from annotation.services import create_pairwise_tasks
-
     for number, choice in enumerate(choices):
         prompt = make_prompt(cast.project)
         pair = [make_completion(prompt, version=version) for version in (contest.version, contest.baseline)]
@@ -95,6 +95,15 @@ def test_votes_are_seen_from_the_challenger_on_whichever_side_it_stood(cast, con
     vote(make_task(), cast.bob, "first")
     drain_outbox()
     assert [one.outcome for one in votes(project=cast.project, evaluation=contest)] == [1.0, 0.0, 0.5, None, 0.0]
+
+
+@pytest.mark.store
+def test_an_undone_vote_is_no_vote(cast, contest, vote):
+    judged(cast, contest, vote, [cast.bob], ["first", "second"])
+    undo(actor=cast.bob, annotation=Annotation.objects.order_by("pk").last())
+    drain_outbox()
+    assert [one.outcome for one in votes(project=cast.project, evaluation=contest)] == [1.0]
+    assert counts_of(cast.project).preferences == 1
 
 
 @pytest.mark.store

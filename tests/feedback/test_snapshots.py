@@ -12,7 +12,7 @@ from annotation.services import undo
 from feedback import files
 from feedback.data import NewFeedback
 from feedback.models import Preference, Snapshot, SnapshotRow
-from feedback.services import freeze, rebuild_preferences, send_feedback, verify_snapshot
+from feedback.services import freeze, rebuild_preferences, send_comparison, send_feedback, verify_snapshot
 from feedback.services.freezing import record_snapshot, snapshot_id, write_snapshot
 from ground.errors import Conflict, Forbidden, Invalid
 from jobs.models import Job
@@ -131,6 +131,19 @@ def test_feedback_from_applications_is_in_the_next_snapshot(cast, project, froze
     assert imitated == {"Right.": "chosen", "Liked.": "thumb"}
     assert SnapshotRow.objects.filter(preferences__event=correction).count() == 2
     assert SnapshotRow.objects.get(events=thumb).file == "sft_train.jsonl"
+
+
+@pytest.mark.store
+def test_who_compares_again_has_only_the_last_word(cast, project, frozen):
+    prompt = make_prompt(project)
+    one, two = make_completion(prompt, "One."), make_completion(prompt, "Two.")
+    for outcome in ("first", "tie", "first", "second"):
+        names = {"first": one.public_id, "second": two.public_id, "user": "u-1"}
+        send_comparison(actor=cast.mona, project=project, outcome=outcome, **names)
+    snapshot = frozen(test_share=0)
+    (pair,) = rows(snapshot, "preference_train.jsonl")
+    assert (pair["chosen"][0]["content"], pair["weight"]) == ("Two.", 1.0)
+    assert snapshot.counts["dropped"] == {"repeated": 3}
 
 
 @pytest.mark.store
