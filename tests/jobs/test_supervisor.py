@@ -2,10 +2,12 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 import psutil
 import pytest
+from django.db import connection
 
 from jobs import processes
 from jobs.models import Job, JobEvent, Outbox
@@ -232,3 +234,23 @@ def test_work_in_process_is_taken_up_again_after_kill_9(fleet: Fleet, make_job: 
     first.kill()
     successor(fleet, job).wait()
     assert (state_of(job), len(lines_of(job, "work.log"))) == ("succeeded", 1)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="a file cannot refuse connections")
+def test_a_run_outlives_a_database_that_is_away(fleet: Fleet, make_job: Any) -> None:
+    """Connections are ended and refused for two seconds, as when PostgreSQL restarts."""
+    job = make_job(steps=60)
+    supervisor = fleet.supervise(job)
+    started(job)
+    with connection._nodb_cursor() as elsewhere:
+        name = connection.settings_dict["NAME"]
+        elsewhere.execute(f"ALTER DATABASE {connection.ops.quote_name(name)} WITH ALLOW_CONNECTIONS false")
+        ours = connection.connection.info.backend_pid
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s"
+        elsewhere.execute(end, [name, ours])
+        time.sleep(2)
+        elsewhere.execute(f"ALTER DATABASE {connection.ops.quote_name(name)} WITH ALLOW_CONNECTIONS true")
+    assert supervisor.wait(timeout=20) == 0
+    assert state_of(job) == "succeeded"
+    assert (len(lines_of(job, "starts.log")), finish_count(job)) == (1, 1)
+    assert JobEvent.objects.filter(job=job, kind="metric").count() == 60
