@@ -12,7 +12,6 @@ urlpatterns = [
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("p/<slug:slug>/", include("annotation.urls")),
-    path("p/<slug:slug>/", include("feedback.urls")),
     path("p/<slug:slug>/", include("models_registry.urls")),
     path("p/<slug:slug>/", include("training.urls")),
     path("api/v1/", include("accounts.api_urls")),

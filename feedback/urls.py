@@ -1,3 +1,0 @@
-"""This floor's pages."""
-
-urlpatterns: list[object] = []
