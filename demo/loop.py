@@ -20,6 +20,8 @@ Say = Callable[[str], None]
 MODEL = "assistant"
 JUDGE = "judge"
 POLL_SECONDS = 0.7
+SETTLED_LOOKS = 10
+"""So many looks without another vote: somebody holds a task and thinks, or has skipped it."""
 DEAD = ("failed", "cancelled")
 GUIDELINE = """# Which sentence is better?
 
@@ -141,7 +143,7 @@ class Loop:
         """Say the phase when it changes, and every quarter of the steps."""
         progress = run.get("progress") or {}
         phase, step, steps = progress.get("phase", ""), progress.get("step") or 0, progress.get("steps") or 0
-        text = f"{phase} {step * 4 // steps * 25} %" if steps else phase
+        text = f"{phase} {min(step * 4 // steps, 4) * 25} %" if steps else phase
         if text != shown:
             self.say(f"    {run['method']}: {text}")
         return text
@@ -327,10 +329,20 @@ class Loop:
     def judge_round(self, evaluation: JSON) -> JSON:
         """Until every pair has its judgements; the win rate that people gave."""
         self.answer()
-        said = self.manager.get(self.at(f"/evaluations/{evaluation['id']}/win-rate"))
+        said = self._settled(evaluation)
         if said["win_rate"] is None:
             raise LoopFailed("Nobody judged the new model.")
         return dict(said["win_rate"])
+
+    def _settled(self, evaluation: JSON) -> JSON:
+        """The win rate once every answer is counted in it: answers are projected by the tick, moments after they are given."""
+        path, steady, votes = self.at(f"/evaluations/{evaluation['id']}/win-rate"), 0, -1
+        while True:
+            said: JSON = self.manager.get(path)
+            steady, votes = steady + 1 if said["votes"] == votes else 0, said["votes"]
+            if votes >= evaluation["spec"]["pairs"] * self.sizes.overlap or steady > SETTLED_LOOKS:
+                return said
+            self.wait(POLL_SECONDS)
 
     def close(self, gateway_url: str) -> None:
         """The whole circle; what it found is in `outcome`."""
