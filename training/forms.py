@@ -17,9 +17,9 @@ from ground.errors import Invalid
 from models_registry.models import Alias, ModelVersion
 from models_registry.selectors import versions_of
 from training.engine.fields import describe
-from training.engine.hyperparameters import SETTINGS, SOURCE_KEYS
+from training.engine.hyperparameters import SETTINGS, SOURCE_KEYS, epochs, learning_rate
 from training.engine.spec import TRAINED, CheckpointPolicy, Parallelism
-from training.services import HELD_OUT, TRAIN_FILES, TRAINING, USES
+from training.services import HELD_OUT, TEST_FILE, TRAIN_FILES, TRAINING, USES
 
 Setting = dict[str, Any]
 PLAIN = {
@@ -79,12 +79,24 @@ class NewRunForm(forms.Form):
         label, text = ROLES[role]
         needed = role == "base" or (role == "snapshot" and self.method in TRAIN_FILES)
         rows, kind = self._choices(role)
-        initial = rows.first() if needed or role in ("snapshot", "reward") else self._champion()
+        initial = self._first(role, rows, needed)
+        if role == "base" and self.method == "evaluate":
+            text = lazy("What is measured.")
         empty = None if needed and rows else "---------"
         self.fields[role] = kind(
             rows, label=label, help_text=text, required=needed, empty_label=empty, to_field_name="public_id",
             initial=initial.public_id if initial else None,
         )  # fmt: skip
+
+    def _first(self, role: str, rows: QuerySet[Any], needed: bool) -> Any:
+        """The newest that fits; to compare with, the champion. A test on a snapshot needs a judge and held-out pairs."""
+        if role == "baseline":
+            return self._champion()
+        if needed or role == "reward":
+            return rows.first()
+        has_judge = self._choices("reward")[0].exists()
+        with_tests = (row for row in rows if (row.files.get(TEST_FILE) or {}).get("rows"))
+        return next(with_tests, None) if has_judge else None
 
     def _choices(self, role: str) -> tuple[QuerySet[Any], Any]:
         if role == "snapshot":
@@ -133,6 +145,9 @@ class NewRunForm(forms.Form):
             name = f"{PREFIXES[group]}_{setting['name']}"
             self.settings[name] = {**setting, "group": group}
             self.fields[name] = _field_of(setting)
+            if setting["name"] in ("learning_rate", "epochs"):
+                default = learning_rate if setting["name"] == "learning_rate" else epochs
+                self.fields[name].widget.attrs["placeholder"] = f"{default(shape()):g}"
         if group == "parallelism":
             self._fit_machine()
 
@@ -205,7 +220,7 @@ def _field_of(setting: Setting) -> forms.Field:
     """The form field of one setting. Bounds are the engine's to check, so that there is one message for each."""
     common: Any = {
         "label": _label(setting["name"]),
-        "help_text": _(setting["help"]) if setting["help"] else "",
+        "help_text": _(setting["help"]).replace("null", _("empty")) if setting["help"] else "",
         "initial": setting["default"],
         "required": False,
     }

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import Actor, Project
-from feedback.selectors import human_win_rate, votes
+from feedback.selectors import human_win_rate
 from ground import formats
 from ground.charts import Chart, dot_whisker
 from ground.formats import known
@@ -20,7 +20,7 @@ from models_registry.models import Alias, Deployment, Evaluation, ModelVersion, 
 from models_registry.selectors import champion_of, deployments_of, evaluations_of, resolve_reference
 from training.models import Run
 from training.selectors import origins_of
-from training.verdicts import PEOPLE
+from training.verdicts import PEOPLE, voters
 
 JSON = dict[str, Any]
 EVEN = 0.5
@@ -33,12 +33,13 @@ class Measure:
     """A figure on its interval. `reading` says it in a word; `look` is the badge's."""
 
     name: str
-    chart: Chart
+    chart: Chart | None
     value: str
     interval: str
     n: str
     reading: str
     look: str
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def measured_of(version: ModelVersion, project: Project) -> list[Measured]:
 def _measured(evaluation: Evaluation, project: Project) -> Measured:
     by_people = evaluation.judge == PEOPLE and not evaluation.metrics.get("win_rate")
     metrics = _of_people(evaluation) if by_people else evaluation.metrics
-    kinds = _voters(evaluation) if by_people else Counter()
+    kinds = voters(evaluation) if by_people else Counter()
     title = _("Measured by itself")
     if evaluation.baseline:
         title = _("Compared with %s") % evaluation.baseline
@@ -105,11 +106,6 @@ def _measured(evaluation: Evaluation, project: Project) -> Measured:
 def _of_people(evaluation: Evaluation) -> JSON:
     rate = human_win_rate(evaluation)
     return {"win_rate": asdict(rate)} if rate else {}
-
-
-def _voters(evaluation: Evaluation) -> Counter[str]:
-    who = {vote.actor for vote in votes(project=evaluation.project, evaluation=evaluation)}
-    return Counter(Actor.objects.filter(pk__in=who).values_list("kind", flat=True))
 
 
 def _judge(evaluation: Evaluation, project: Project, kinds: Counter[str]) -> str:
@@ -130,19 +126,20 @@ def _verdict_from(evaluation: Evaluation) -> Verdict | None:
 
 
 def _measures(metrics: JSON, evaluation: Evaluation) -> list[Measure]:
+    """The telling figures of an evaluation; what was not measured has no row."""
     rows = []
     if metrics.get("win_rate") is not None:
         name = _("Preferred to %s") % evaluation.baseline if evaluation.baseline else _("Preferred")
-        rows.append(_share(name, metrics["win_rate"], EVEN))
+        rows.append(_share(name, metrics["win_rate"], EVEN, _("dotted: as often as not")))
     if metrics.get("reward_accuracy") is not None:
-        length = _estimate(metrics.get("length_accuracy") or metrics.get("length_baseline"))
-        name = _("Held-out pairs ordered right by the judge; dotted: the longer one wins")
-        rows.append(_share(name, metrics["reward_accuracy"], length if known(length) else EVEN))
-    drift = next(
-        (metrics[key] for key in ("kl", "kl_to_reference", "divergence", "kl_per_response") if key in metrics), None
-    )
-    if drift is not None:
-        rows.append(_drift(drift))
+        longer = _estimate(metrics.get("length_baseline") or metrics.get("length_accuracy"))
+        note = _("dotted: choosing the longer answer, %s") % formats.percent(longer) if known(longer) else ""
+        name = _("Held-out pairs the judge orders right")
+        rows.append(_share(name, metrics["reward_accuracy"], longer if known(longer) else EVEN, note))
+    if metrics.get("kl") is not None:
+        rows.append(_drift(metrics["kl"]))
+    if isinstance(metrics.get("length"), dict):
+        rows.append(_lengths(metrics["length"]))
     return rows
 
 
@@ -158,7 +155,7 @@ def _bounds(value: Any) -> tuple[float | None, float | None, float | None]:
     return _estimate(value), _estimate(low), _estimate(high)
 
 
-def _share(name: str, value: Any, reference: float) -> Measure:
+def _share(name: str, value: Any, reference: float, note: str = "") -> Measure:
     estimate, low, high = _bounds(value)
     enough = not (isinstance(value, dict) and value.get("enough") is False)
     reading, look = reading_of(low, high, reference, enough=enough)
@@ -171,6 +168,7 @@ def _share(name: str, value: Any, reference: float) -> Measure:
         n=_count(value),
         reading=reading,
         look=look,
+        note=note,
     )
 
 
@@ -184,15 +182,34 @@ def reading_of(low: float | None, high: float | None, reference: float, *, enoug
 
 
 def _drift(value: Any) -> Measure:
-    """Nats a response from the model it is compared with. It is a price, not a merit, so nothing is better or worse."""
+    """Nats a response from where the model started. It is a price, not a merit, so nothing is better or worse."""
+    if isinstance(value, dict) and "estimate" not in value:  # the engine's several estimators
+        value = {"estimate": value.get("sequence_k1"), "n": value.get("samples")}
     estimate, low, high = _bounds(value)
-    top = max([edge for edge in (estimate, low, high) if known(edge)] or [1.0]) * 1.2 or 1.0
+    top = max([1.0, *(edge * 1.2 for edge in (estimate, high) if known(edge))])
     name = _("Drift: KL in nats a response")
     chart = dot_whisker(estimate, low, high, title=name, reference=0.0, scale=(0.0, top), decided=known(low))
     span = _("%(low)s to %(high)s") % {"low": formats.number(low), "high": formats.number(high)} if known(low) else ""
+    note = _("dotted: none; on a scale of its own")
     return Measure(
-        name=name, chart=chart, value=formats.number(estimate), interval=span, n=_count(value), reading="", look=""
+        name=name,
+        chart=chart,
+        value=formats.number(estimate),
+        interval=span,
+        n=_count(value),
+        reading="",
+        look="",
+        note=note,
     )
+
+
+def _lengths(length: JSON) -> Measure:
+    """A model that wins by length alone should be seen to."""
+    own, other = ((length.get(name) or {}).get("tokens") for name in ("policy", "baseline"))
+    words = {"own": formats.number(own), "other": formats.number(other)}
+    value = _("%(own)s against %(other)s") % words if known(other) else words["own"]
+    name = _("Mean length in tokens")
+    return Measure(name=name, chart=None, value=value, interval="", n=formats.NOTHING, reading="", look="")
 
 
 def _span(low: float | None, high: float | None, enough: bool) -> str:
@@ -210,9 +227,17 @@ def gate_of(version: ModelVersion, project: Project, measured: Sequence[Measured
     champion = champion_of(version.model)
     verdict = Verdict.objects.filter(version=version, project=project).order_by("-pk").first()
     sentence, text, kind = _finding(version, champion, verdict, measured)
-    chart = next((one.measures[0].chart for one in measured if one.measures and _has_rate(one)), None)
+    chart = _evidence(verdict) or next(
+        (one.measures[0].chart for one in measured if one.measures and _has_rate(one)), None
+    )
     actions = _actions(version, project, champion, verdict, measured) if manages else {}
     return Gate(sentence=sentence, text=text, kind=kind, rate=chart, actions=actions)
+
+
+def _evidence(verdict: Verdict | None) -> Chart | None:
+    """The win rate that the verdict was made on."""
+    rate = verdict.evidence.get("win_rate") if verdict else None
+    return _share(_("Win rate"), rate, EVEN).chart if isinstance(rate, dict) else None
 
 
 def _has_rate(measured: Measured) -> bool:
@@ -250,7 +275,8 @@ def _said(verdict: Verdict, champion: Alias | None) -> tuple[str, str, str]:
     sentence = sentences[Verdict.Outcome(verdict.outcome)] % words
     rate = verdict.evidence.get("win_rate")
     parts = [rate_sentence(rate, verdict.champion) if isinstance(rate, dict) else "", verdict.reason]
-    parts += [_("It serves now.") if serving else ""]
+    judges = verdict.evaluation.spec.get("judges") if verdict.evaluation else None
+    parts += [_("Judged by %s.") % _people(Counter(judges)) if judges else "", _("It serves now.") if serving else ""]
     return sentence, " ".join(part for part in parts if part), looks.get(Verdict.Outcome(verdict.outcome), "hold")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 
 from django.db import transaction
@@ -9,12 +10,18 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor
 from accounts.services import MANAGERS, require_role
-from feedback.selectors import human_win_rate
+from feedback.selectors import human_win_rate, votes
 from ground.errors import Invalid
 from models_registry.models import Evaluation, Verdict
 from models_registry.services import record_evaluation, record_verdict
 
 PEOPLE = "people"
+
+
+def voters(evaluation: Evaluation) -> Counter[str]:
+    """Who has judged a round so far, counted by kind: people, simulated annotators, others."""
+    who = {vote.actor for vote in votes(project=evaluation.project, evaluation=evaluation)}
+    return Counter(Actor.objects.filter(pk__in=who).values_list("kind", flat=True))
 
 
 @transaction.atomic
@@ -33,7 +40,7 @@ def record_verdict_of_people(*, actor: Actor, evaluation: Evaluation) -> Verdict
         version=evaluation.version,
         baseline=evaluation.baseline,
         judge=PEOPLE,
-        spec={**evaluation.spec, "evaluation": evaluation.public_id},
+        spec={**evaluation.spec, "evaluation": evaluation.public_id, "judges": dict(voters(evaluation))},
         metrics={"win_rate": asdict(rate)},
     )
     return record_verdict(actor=actor, project=evaluation.project, evaluation=frozen)

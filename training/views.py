@@ -28,6 +28,7 @@ from training.models import Run
 STOP_POLLING = 286
 """The status at which htmx stops asking."""
 A_PAGE = 50
+MOST_SAMPLES = 8
 WHAT = {
     "import": "Bring in a model to start from.",
     "generate": "Let a model answer prompts; the answers can then be judged.",
@@ -147,7 +148,7 @@ def _live(actor: Actor, found: Run) -> dict[str, Any]:
         sentence=pages.sentence(found),
         phases=pages.phase_line(found),
         panels=pages.panels(found),
-        samples=selectors.samples_of(found, 8),
+        samples=_samples(found),
         warnings=selectors.warnings_of(found),
         evaluation=selectors.evaluation_of(found),
         facts=pages.facts(found),
@@ -158,6 +159,14 @@ def _live(actor: Actor, found: Run) -> dict[str, Any]:
         kept=pages.kept_after_stop(found),
         can_manage=role_of(actor) in MANAGERS,
     )
+
+
+def _samples(found: Run) -> list[dict[str, Any]]:
+    """The texts it wrote, each with the words of its prompt where the prompt is one of the project's."""
+    samples = selectors.samples_of(found, MOST_SAMPLES)
+    prompts = Prompt.objects.filter(project=found.project, public_id__in={sample.prompt for sample in samples})
+    words = {prompt.public_id: str(prompt) for prompt in prompts}
+    return [{"step": one.step, "prompt": words.get(one.prompt, one.prompt), "text": one.text} for one in samples]
 
 
 @login_required

@@ -152,8 +152,8 @@ def test_a_run_is_watched_to_its_end_without_a_reload(cast, sign_in, at_work):
     page = sign_in(cast.mona)
     page.goto(f"/p/{cast.project.slug}/runs/{run.public_id}/")
     page.get_by_text("Run 1 is at step 12 of 24; about 1 minute left.").wait_for()
-    page.get_by_text("Chosen and rejected move apart").wait_for()
-    page.get_by_role("group").get_by_text("Numbers").first.click()
+    page.locator("figcaption").get_by_text("Chosen and rejected move apart").wait_for()
+    page.locator("details.numbers > summary").first.click()
     page.evaluate("window.stayed = true")
     jobs.renew(job=job, progress={**run.job.progress, "step": 20, "steps": 24})
     page.get_by_text("Run 1 is at step 20 of 24").wait_for()
@@ -322,6 +322,7 @@ def test_what_people_said_shows_its_simulated_judges_and_becomes_a_verdict(cast,
     page.get_by_role("cell", name="91.7 %").wait_for()
     page.get_by_role("button", name="Record the people's verdict").click()
     page.get_by_text("Recorded: better.").wait_for()
+    page.get_by_text("Judged by 12 simulated annotators.").wait_for()
     verdict = Verdict.objects.get(outcome="better")
     assert verdict.evaluation.spec["evaluation"] == evaluation.public_id
     assert verdict.evidence["win_rate"]["n"] == 120
