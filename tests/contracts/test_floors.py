@@ -1,12 +1,16 @@
 """The house stands: floors, foreign keys, and processes that start lean."""
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.apps import apps
 
+ROOT = Path(__file__).resolve().parents[2]
+TRAINING_LIBRARIES = {"torch", "trl", "transformers", "deepspeed", "peft", "accelerate", "datasets"}
 FLOORS = ["accounts", "jobs", "models_registry", "annotation", "feedback", "training"]
 HEAVY = ["torch", "trl", "transformers", "deepspeed", "numpy", "scipy"]
 
@@ -65,3 +69,18 @@ def test_a_process_that_only_serves_imports_no_heavy_library(start, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_torch_and_its_kin_are_imported_nowhere_but_in_the_engine():
+    """Also inside functions, where a linter of modules does not look."""
+    found = []
+    for path in [
+        path for floor in [*FLOORS, "ground", "measures", "config", "demo"] for path in (ROOT / floor).rglob("*.py")
+    ]:
+        if (ROOT / "training" / "engine") in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            found += [f"{path}: {name}" for name in names if name.split(".")[0] in TRAINING_LIBRARIES]
+    assert found == []
