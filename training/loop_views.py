@@ -185,7 +185,7 @@ def ring(actor: Actor) -> dict[str, Any]:
 
 
 def items_per_dot(stations: Iterable[Station]) -> int:
-    """The smallest of 1, 5, 20, 100, … that fits the fullest station into a hundred dots."""
+    """The smallest of 1, 5, 10, 50, 100, … that fits the fullest station into a hundred dots."""
     most = max(sum(count for _kind, count in station.parts) for station in stations)
     return next(per for power in range(12) for per in (10**power, 5 * 10**power) if most <= 100 * per)
 
