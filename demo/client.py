@@ -42,7 +42,7 @@ class Client:
         return answer.status_code == 302
 
     def get(self, path: str, **params: Any) -> Any:
-        return self._json(self._send("GET", path, params=params))
+        return self._json(self._send("GET", path, params=params or None))  # {} would cut the address's own query off
 
     def find(self, path: str, **params: Any) -> Any:
         """Like `get`, None where there is nothing."""

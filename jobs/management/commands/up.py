@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 
 from jobs import programs
@@ -27,7 +27,8 @@ class Command(BaseCommand):
             if not options["prepare_only"]:
                 self._run()
         except CannotStart as error:
-            raise CommandError(str(error)) from error
+            self.stderr.write(str(error))
+            raise SystemExit(1) from error
 
     def _run(self) -> None:
         environment = dict(os.environ)
