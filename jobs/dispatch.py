@@ -21,17 +21,17 @@ def wake(public_id: str, *, here: bool = True) -> str:
     if job is None:
         return "nothing to do"
     if not devices.may_have(job):
-        _put_off(job, devices.WAIT_SECONDS, progress={**job.progress, "phase": devices.WAITING})
+        put_off(job, devices.WAIT_SECONDS, progress={**job.progress, "phase": devices.WAITING})
         return "no device is free"
     if here and get_kind(job.kind).short:
         return _run_here(job)
-    if not _put_off(job, START_SECONDS):
+    if not put_off(job, START_SECONDS):
         return "another nudge was first"
     processes.spawn_supervisor(job)
     return "supervisor started"
 
 
-def _put_off(job: Job, seconds: float, **changes: object) -> bool:
+def put_off(job: Job, seconds: float, **changes: object) -> bool:
     """Move the due time: of several nudges at once only one finds it where it was."""
     later = clock.now() + timedelta(seconds=seconds)
     due = Job.objects.waiting().filter(pk=job.pk, not_before=job.not_before)

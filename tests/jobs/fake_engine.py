@@ -26,6 +26,15 @@ def write_beside(path: Path, value: object) -> None:
     os.replace(part, path)
 
 
+def note_survivors() -> None:
+    """Ranks of an earlier start that still compute into this directory."""
+    ranks = ROOT / "ranks.log"
+    for pid in ranks.read_text().split() if ranks.exists() else []:
+        status = Path(f"/proc/{pid}/stat")
+        if status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+            append("survivors.log", pid)
+
+
 def resume() -> tuple[int, int]:
     """(step of the newest checkpoint, last sequence number); a torn last line is dropped as the engine does."""
     events = ROOT / "events.jsonl"
@@ -41,6 +50,7 @@ def resume() -> tuple[int, int]:
 def main() -> None:
     spec = json.loads((ROOT / "spec.json").read_text())
     append("starts.log", str(os.getpid()))
+    note_survivors()
     if spec.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if spec.get("ranks"):
@@ -72,7 +82,8 @@ def main() -> None:
         if step % spec.get("checkpoint_every", 5) == 0:
             write_beside(ROOT / "checkpoint.json", {"step": step})
             emit("checkpoint", step=step, name=f"step-{step}")
-    if spec.get("error"):
+    first = len((ROOT / "starts.log").read_text().split()) == 1
+    if spec.get("error") and (first or not spec.get("only_once")):
         return finish("failed", error=spec["error"])
     finish("succeeded")
     if spec.get("linger"):

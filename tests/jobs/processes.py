@@ -43,7 +43,7 @@ def process_environment(**more: str) -> dict[str, str]:
     }
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true value of `condition`. AssertionError when it does not come; generous, for slow machines."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -18,7 +18,7 @@ from config.addresses import broker_transport_options
 from config.celery import app
 from ground import clock
 from jobs import services, sweeps
-from jobs.dispatch import wake
+from jobs.dispatch import put_off, wake
 from jobs.models import Job
 from tests.jobs.processes import Fleet, kill, lines_of, stamp_of, state_of, wait_for
 
@@ -71,6 +71,12 @@ def test_many_nudges_at_once_start_one_supervisor(fleet: Fleet, make_job: Any) -
     assert said.count("supervisor started") == 1
     wait_for(lambda: state_of(job) == "succeeded")
     assert len(lines_of(job, "starts.log")) == 1
+
+
+@pytest.mark.store
+def test_of_two_nudges_that_saw_the_same_row_one_goes_on(make_job: Any) -> None:
+    seen = make_job()
+    assert [put_off(seen, 10), put_off(seen, 10)] == [True, False]
 
 
 @pytest.mark.store

@@ -120,6 +120,7 @@ def test_ranks_without_a_launcher_are_ended_before_the_run_starts_again(fleet: F
     successor(fleet, job)
     assert finished(job) == "succeeded"
     assert processes.alive(orphan) is None
+    assert lines_of(job, "survivors.log") == []
     assert list(processes.of_job(job)) == []
 
 
@@ -145,6 +146,15 @@ def test_the_engines_own_error_reaches_the_row(fleet: Fleet, make_job: Any) -> N
     job.refresh_from_db()
     assert job.state == "failed"
     assert job.error == {**error, "attempt": 1}
+
+
+def test_a_lost_peer_is_tried_again_and_its_result_put_aside(fleet: Fleet, make_job: Any) -> None:
+    job = make_job(steps=2, error={"class": "peer_lost", "message": "Gone."}, only_once=True)
+    fleet.supervise(job).wait()
+    assert state_of(job) == "queued"
+    assert not (folder_of(job) / "result.json").exists()
+    fleet.supervise(job).wait()
+    assert state_of(job) == "succeeded"
 
 
 def test_a_run_that_hangs_is_ended_and_resumed(fleet: Fleet, make_job: Any) -> None:
@@ -185,7 +195,7 @@ def test_a_supervisor_that_lost_its_lease_touches_nothing_more(fleet: Fleet, mak
     successor(fleet, job)
     wait_for(lambda: stamp_of(job, "supervisor")["pid"] != first.pid)
     os.kill(first.pid, signal.SIGCONT)
-    assert first.wait(timeout=10) == 0
+    assert first.wait(timeout=60) == 0
     assert finished(job) == "succeeded"
     assert lines_of(job, "work.log") == list(range(1, 71))
     assert finish_count(job) == 1
@@ -250,7 +260,7 @@ def test_a_run_outlives_a_database_that_is_away(fleet: Fleet, make_job: Any) -> 
         elsewhere.execute(end, [name, ours])
         time.sleep(2)
         elsewhere.execute(f"ALTER DATABASE {connection.ops.quote_name(name)} WITH ALLOW_CONNECTIONS true")
-    assert supervisor.wait(timeout=20) == 0
+    assert supervisor.wait(timeout=60) == 0
     assert state_of(job) == "succeeded"
     assert (len(lines_of(job, "starts.log")), finish_count(job)) == (1, 1)
     assert JobEvent.objects.filter(job=job, kind="metric").count() == 60
