@@ -31,12 +31,12 @@ def full(*, attended: bool) -> Sizes:
         held_out=64,
         annotators=12,
         overlap=3,
-        new_tokens=40,
+        new_tokens=32,
         rule="positive",
         answer_seconds=1.5 if attended else 0.05,
         hyperparameters={
             "sft": {"epochs": 1.0, "batch_size": 8, "max_length": 128, "learning_rate": 1e-4},
-            "reward": {"epochs": 2.0, "batch_size": 8, "max_length": 128},
+            "reward": {"epochs": 1.0, "batch_size": 8, "max_length": 128, "learning_rate": 2e-4},
             "dpo": {"epochs": 2.0, "batch_size": 8, "max_length": 128, "learning_rate": 2e-4, "beta": 0.1},
         },
     )
