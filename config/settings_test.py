@@ -6,8 +6,8 @@ from pathlib import Path
 
 os.environ.setdefault("PLUMBLINE_VAR", tempfile.mkdtemp(prefix="plumbline-test-"))
 
-from config.settings import *  # noqa: E402, F403
-from config.settings import REST_FRAMEWORK, STORAGES, VAR  # noqa: E402
+from config.settings import *  # noqa: F403
+from config.settings import REST_FRAMEWORK, STORAGES, VAR
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
