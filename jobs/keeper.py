@@ -51,9 +51,10 @@ class Running:
 
 
 def stop_on_signals(over: threading.Event) -> None:
-    """Ctrl-C and TERM set `over`. Only in the main thread."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    """Ctrl-C, TERM and a closed terminal (unless that is ignored, as under nohup) set `over`. Only in the main thread."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: over.set())
 
 
 def restart_pause(deaths: int) -> float:
@@ -156,7 +157,7 @@ class Keeper:
         each.started = time.monotonic()
         log = (self.var / "logs" / f"{each.program.name}.log").open("ab", buffering=0)
         threading.Thread(target=_copy, args=(each.process, log), daemon=True).start()
-        self._note([other.process for other in self.running if other.process is not None])
+        self._note(self.running)
 
     def _died(self, each: Running, now: float) -> None:
         assert each.process is not None
@@ -174,12 +175,14 @@ class Keeper:
         except OSError as error:
             raise CannotStart(f"Plumbline already runs in {self.var}. Stop it first (Ctrl-C where it runs).") from error
 
-    def _note(self, processes: list["subprocess.Popen[bytes]"]) -> None:
+    def _note(self, running: list[Running]) -> None:
         """Who runs, with start times: what a killed keeper left behind is found by it."""
         stamps = []
-        for process in processes:
+        for each in running:
             try:
-                stamps.append({"pid": process.pid, "started": psutil.Process(process.pid).create_time()})
+                if each.process is not None:
+                    started = psutil.Process(each.process.pid).create_time()
+                    stamps.append({"name": each.program.name, "pid": each.process.pid, "started": started})
             except psutil.Error:
                 continue
         fresh = self.var / "processes.json.new"
