@@ -131,7 +131,7 @@ def start(root: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 400.0) -> None:
     import time
 
     end = time.monotonic() + seconds

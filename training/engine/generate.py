@@ -86,7 +86,7 @@ def one_batch(
     """Write one batch and append it durably; returns its completion tokens."""
     began = time.monotonic()
     completions = sampler.write(batch, redraws)
-    append_jsonl(target, [as_row(completion, sampler.settings) for completion in completions])
+    append_jsonl(target, [as_row(completion, sampler) for completion in completions])
     tokens = sum(len(completion.tokens) for completion in completions)
     context.log.emit(
         "metric",
@@ -103,7 +103,8 @@ def one_batch(
     return tokens
 
 
-def as_row(completion: Completion, settings: Sampling) -> JSON:
+def as_row(completion: Completion, sampler: Sampler) -> JSON:
+    settings = sampler.settings
     return {
         "prompt_id": completion.request.prompt_id,
         "sample": completion.request.sample,
@@ -120,7 +121,7 @@ def as_row(completion: Completion, settings: Sampling) -> JSON:
             "top_k": settings.top_k,
             "max_new_tokens": settings.max_new_tokens,
             "do_sample": True,
-            "dtype": settings.dtype,
+            "dtype": str(sampler.model.dtype).removeprefix("torch."),
         },
     }
 
