@@ -35,9 +35,16 @@ def full(*, attended: bool) -> Sizes:
         rule="positive",
         answer_seconds=1.5 if attended else 0.05,
         hyperparameters={
-            "sft": {"epochs": 1.0, "batch_size": 8, "max_length": 128, "learning_rate": 1e-4},
-            "reward": {"epochs": 1.0, "batch_size": 8, "max_length": 128, "learning_rate": 2e-4},
-            "dpo": {"epochs": 2.0, "batch_size": 8, "max_length": 128, "learning_rate": 2e-4, "beta": 0.1},
+            "sft": {"max_steps": 8, "batch_size": 8, "max_length": 128, "learning_rate": 1e-4},
+            "reward": {"epochs": 1.0, "batch_size": 8, "micro_batch_size": 2, "max_length": 128, "learning_rate": 2e-4},
+            "dpo": {
+                "epochs": 2.0,
+                "batch_size": 8,
+                "micro_batch_size": 2,  # two ranks with four pairs each held 7 GB
+                "max_length": 128,
+                "learning_rate": 2e-4,
+                "beta": 0.1,
+            },
         },
     )
 
