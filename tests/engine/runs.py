@@ -17,6 +17,7 @@ from training.plan import plan
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 24
+STARTED: list[subprocess.Popen[bytes]] = []
 
 
 def user(text: str) -> list[dict[str, str]]:
@@ -126,9 +127,11 @@ def start(root: Path) -> subprocess.Popen[bytes]:
     launch = plan(spec, target)
     output = (root / "launcher.log").open("ab")
     environment = {**os.environ, **launch.environment}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         launch.argv, env=environment, cwd=launch.cwd, stdout=output, stderr=output, start_new_session=True
     )
+    STARTED.append(process)
+    return process
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 400.0) -> None:

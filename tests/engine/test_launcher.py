@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.engine.runs import events, losses, make_run, result, sft_rows, start, wait_until
+from tests.engine.runs import STARTED, events, losses, make_run, result, sft_rows, start, wait_until
 
 # A launch takes 25 s alone and minutes on a machine that others use: the limits only catch a run that hangs.
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(1500)]
 HANGS = 400
 STEPS = 60
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """A test that fails must not leave ranks behind: the launcher's death alone does not end them."""
+    yield
+    while STARTED:
+        with suppress(ProcessLookupError):
+            os.killpg(STARTED.pop().pid, signal.SIGKILL)
 
 
 def two_ranks(root: Path, tiny: Path) -> Path:
