@@ -13,6 +13,7 @@ from demo.loop import Loop
 JSON = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 SHEETS = ("static/plumbline.css", "static/manage.css", "demo/report.css")
+MOST_BARS = 5
 METHODS = ("import", "generate", "sft", "reward", "dpo", "evaluate")
 
 
@@ -121,7 +122,9 @@ def _time(found: JSON) -> Iterator[str]:
     if not found["phases"]:
         return
     phases = list(found["phases"].items())
-    yield f"<h2>Where the time went</h2><figure>{bars(phases, title='Seconds by phase').svg}</figure><table>"
+    longest = sorted(phases, key=lambda phase: phase[1])[-MOST_BARS:]
+    drawn = [phase for phase in phases if phase in longest]
+    yield f"<h2>Where the time went</h2><figure>{bars(drawn, title='Seconds of the longest phases').svg}</figure><table>"
     yield "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{seconds:.1f} s</td></tr>" for name, seconds in phases)
     yield "</table><h2>Runs</h2><table><tr><th>Method</th><th>State</th><th>Launcher</th><th>Processes</th><th>ZeRO</th>"
     yield "<th>Seconds</th></tr>"
