@@ -6,7 +6,7 @@ from typing import Any
 
 from annotation.models import Slot
 from annotation.pairs import pairs_from_job
-from annotation.services import create_pairwise_tasks, submit_answer, take_next
+from annotation.services import create_pairwise_tasks, order_for, submit_answer, take_next
 from feedback.models import Snapshot
 from feedback.services import drain_outbox, freeze
 from jobs import services as jobs
@@ -96,13 +96,14 @@ class Story:
         create_pairwise_tasks(actor=self.mona, pairs=pairs, overlap=overlap)
 
     def judge(self, actor: Any, most: int = 100) -> int:
-        """The actor prefers what stands first, `most` times at most."""
+        """The actor prefers the first candidate, on whichever side it stands, `most` times at most: no vote is split by chance."""
         for done in range(most):
             claimed = take_next(actor=actor)
             if claimed is None:
                 return done
             slot = Slot.objects.select_related("task__schema").get(pk=claimed.slot_id)
-            answers = {"preference": {"choice": "first", "strength": 1}}
+            side = "first" if order_for(actor, slot.task)[0] == 0 else "second"
+            answers = {"preference": {"choice": side, "strength": 1}}
             submit_answer(actor=actor, slot=slot, token=claimed.token, key=uuid.uuid4().hex, answers=answers)
         return most
 
