@@ -139,12 +139,15 @@ def _make_tasks(
 def open_slots(tasks: Sequence[Task]) -> None:
     """Slots for new tasks, breadth first: everybody's first answer on every task before anybody's second."""
     slots = []
+    lanes: dict[tuple[int, int], Lane] = {}
     for ordinal in range(max((task.overlap for task in tasks), default=0)):
         wide = [task for task in tasks if ordinal < task.overlap]
         openings = dialect.next_openings(len(wide))
         for task, seq in zip(wide, openings, strict=True):
-            lane = lane_for(project_id=task.project_id, priority=task.priority, returned=False)
-            slots.append(Slot(task=task, lane=lane, ordinal=ordinal, seq=seq))
+            place = (task.project_id, task.priority)
+            if place not in lanes:
+                lanes[place] = lane_for(project_id=task.project_id, priority=task.priority, returned=False)
+            slots.append(Slot(task=task, lane=lanes[place], ordinal=ordinal, seq=seq))
     Slot.objects.bulk_create(slots, batch_size=1000)
 
 
