@@ -13,10 +13,12 @@ from accounts.models import Actor, Scope, User
 from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS
 from annotation import serializers as shapes
-from annotation import services
 from annotation.data import Claim
 from annotation.pairs import pairs_from_ids, pairs_from_job
 from annotation.selectors import export_lines, get_annotation_for, get_slot_for, served, slot_ids_for
+from annotation.services import slots
+from annotation.services.guidelines import publish_guideline
+from annotation.services.tasks import create_pairwise_tasks
 from ground.errors import NotFound
 
 IDEMPOTENCY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True)
@@ -33,7 +35,7 @@ class Tasks(APIView):
         asked: dict[str, Any] = dict(shape.validated_data)
         from_job, ids = asked.pop("from_job", None), asked.pop("pairs", None)
         pairs = pairs_from_job(actor, from_job) if from_job else pairs_from_ids(actor, ids)
-        tasks = services.create_pairwise_tasks(actor=actor, pairs=pairs, **asked)
+        tasks = create_pairwise_tasks(actor=actor, pairs=pairs, **asked)
         return Response({"created": len(tasks), "tasks": [task.public_id for task in tasks]}, status=201)
 
 
@@ -51,7 +53,7 @@ class Guidelines(APIView):
         require_scope(request, Scope.MANAGE)
         shape = shapes.NewGuidelineSerializer(data=request.data)
         shape.is_valid(raise_exception=True)
-        guideline = services.publish_guideline(actor=actor, body=shape.validated_data["body"])
+        guideline = publish_guideline(actor=actor, body=shape.validated_data["body"])
         return Response(shapes.GuidelineSerializer(guideline).data, status=201)
 
 
@@ -63,7 +65,7 @@ class QueueNext(APIView):
         require_scope(request, Scope.ANNOTATE)
         shape = shapes.NextSerializer(data=request.data)
         shape.is_valid(raise_exception=True)
-        claim = services.take_next(actor=actor, holding=slot_ids_for(actor, shape.validated_data["holding"]))
+        claim = slots.take_next(actor=actor, holding=slot_ids_for(actor, shape.validated_data["holding"]))
         return Response(_slot(actor, claim), status=200) if claim else Response(status=204)
 
 
@@ -91,7 +93,7 @@ class Submit(SlotAction):
     def post(self, request: Request, slot: str) -> Response:
         """Answer. A retry with the same Idempotency-Key returns the first answer; a late answer is kept, maybe as surplus."""
         actor, row, asked = self.asked(request, slot)
-        annotation, claim = services.submit_answer(
+        annotation, claim = slots.submit_answer(
             actor=actor,
             slot=row,
             token=asked["lease"],
@@ -108,7 +110,7 @@ class Skip(SlotAction):
     @extend_schema(request=shapes.LeaseSerializer, responses={204: None})
     def post(self, request: Request, slot: str) -> Response:
         actor, row, asked = self.asked(request, slot)
-        services.skip(actor=actor, slot=row, token=asked["lease"], reason=asked["reason"])
+        slots.skip(actor=actor, slot=row, token=asked["lease"], reason=asked["reason"])
         return Response(status=204)
 
 
@@ -116,7 +118,7 @@ class Release(SlotAction):
     @extend_schema(request=shapes.LeaseSerializer, responses={204: None})
     def post(self, request: Request, slot: str) -> Response:
         actor, row, asked = self.asked(request, slot)
-        services.release(actor=actor, slot=row, token=asked["lease"])
+        slots.release(actor=actor, slot=row, token=asked["lease"])
         return Response(status=204)
 
 
@@ -124,7 +126,7 @@ class Heartbeat(SlotAction):
     @extend_schema(request=shapes.LeaseSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, slot: str) -> Response:
         actor, row, asked = self.asked(request, slot)
-        claim = services.heartbeat(actor=actor, slot=row, token=asked["lease"])
+        claim = slots.heartbeat(actor=actor, slot=row, token=asked["lease"])
         return Response({"lease_expires_at": claim.expires_at.isoformat()})
 
 
@@ -134,7 +136,7 @@ class Undo(APIView):
         """Take one's own answer back; the slot is leased to its author again."""
         actor = get_member_for(request, slug, *EVERYBODY)
         require_scope(request, Scope.ANNOTATE)
-        claim = services.undo(actor=actor, annotation=get_annotation_for(actor, annotation))
+        claim = slots.undo(actor=actor, annotation=get_annotation_for(actor, annotation))
         return Response(_slot(actor, claim))
 
 

@@ -1,20 +1,33 @@
 """What the queue hands over."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 
 @dataclass(frozen=True)
+class Content:
+    """What a task shows, read with the claim. Candidates' texts stand in the order of their ordinals."""
+
+    task_id: str
+    schema_id: int
+    data: dict[str, Any]
+    prompt: list[dict[str, str]]
+    texts: list[str]
+    draft: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Claim:
-    """A slot leased to an actor."""
+    """A slot leased to an actor, and what its task shows where that was read along."""
 
     slot_id: int
     task_id: int
     ordinal: int
     token: UUID
     expires_at: datetime
+    content: Content | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,7 @@ class Answer:
     display_order: list[int]
     seconds: float | None
     at: datetime
+    flagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class ServedTask:
     lease: str
     lease_expires_at: datetime
     task_id: str
+    data: dict[str, str]
+    fields: list[dict[str, str]]
     prompt: list[dict[str, str]]
     candidates: list[Candidate]
     questions: list[dict[str, Any]]

@@ -8,26 +8,50 @@ wants the next task is one statement too. SQLite has one writer at a time (BEGIN
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
-from annotation.data import Answer, Claim
-from annotation.models import Annotation, Draft, Guideline, Lane, Mark, Skip, Slot, Task
+from annotation.data import Answer, Claim, Content
+from annotation.models import (
+    Annotation,
+    Batch,
+    Draft,
+    GroupMember,
+    Guideline,
+    Lane,
+    Mark,
+    Queue,
+    Skip,
+    Slot,
+    Standing,
+    Task,
+)
 from ground.dialect import is_postgresql
 from jobs.models import Outbox
 
 # `gate` holds one row and is read before any slot is picked: it forces the submit to happen before the claim. Without it the two
 # halves of two such statements can wait for each other (SKIP LOCKED keeps a stray lock on a slot that was just leased).
 _CLAIM = """
+mine AS MATERIALIZED (SELECT group_id FROM annotation_groupmember WHERE actor_id = %(actor)s::bigint),
 lanes AS MATERIALIZED (
-  SELECT l.id, COALESCE(m.seq, 0) AS mark
+  SELECT l.id, COALESCE(m.seq, -1) AS mark
   FROM annotation_lane l
+  JOIN annotation_queue q ON q.id = l.queue_id AND q.state = 0
+  LEFT JOIN annotation_batch b ON b.id = l.batch_id
   LEFT JOIN annotation_mark m ON m.lane_id = l.id AND m.actor_id = %(actor)s::bigint
   CROSS JOIN gate
-  WHERE gate.n >= 0 AND l.project_id = %(project)s::bigint AND l.pool_id = ANY(%(pools)s::bigint[])
-  ORDER BY l.sort),
+  WHERE gate.n > 0 AND l.project_id = %(project)s::bigint
+    AND (%(queue)s::bigint IS NULL OR q.id = %(queue)s::bigint)
+    AND (l.pool_id IN (0, -%(actor)s::bigint) OR l.pool_id IN (SELECT group_id FROM mine))
+    AND (q.group_id IS NULL OR q.group_id IN (SELECT group_id FROM mine))
+    AND (b.id IS NULL OR b.state = 0)
+    AND NOT EXISTS (SELECT 1 FROM annotation_standing z
+                    WHERE z.actor_id = %(actor)s::bigint AND z.queue_id = q.id AND z.state >= 2)
+  ORDER BY q.position, q.id, l.sort, l.id),
 pick AS MATERIALIZED (
   SELECT c.* FROM lanes CROSS JOIN LATERAL (
     SELECT s.id, s.lane_id, s.seq FROM annotation_slot s
@@ -50,9 +74,16 @@ taken AS (
   RETURNING annotation_slot.id, task_id, ordinal, lease_token, lease_expires_at)
 """
 
-CLAIM_SQL = f"""
-WITH gate AS (SELECT 0 AS n), {_CLAIM}
-SELECT gate.n, taken.* FROM gate LEFT JOIN taken ON true
+# With the slot comes everything that is needed to show it: one round trip from an answer to the next task.
+_SERVE = """
+SELECT gate.n, gate.annotation, taken.*, t.public_id, t.schema_id, t.data::text, p.messages::text,
+  (SELECT json_agg(c.text ORDER BY k.ordinal)::text FROM annotation_candidate k
+   JOIN models_registry_completion c ON c.id = k.completion_id WHERE k.task_id = taken.task_id),
+  (SELECT d.answers::text FROM annotation_draft d
+   WHERE d.task_id = taken.task_id AND d.actor_id = %(actor)s::bigint)
+FROM gate LEFT JOIN taken ON true
+LEFT JOIN annotation_task t ON t.id = taken.task_id
+LEFT JOIN models_registry_prompt p ON p.id = t.prompt_id
 """
 
 _SUBMIT = """
@@ -62,71 +93,76 @@ fin AS (
   RETURNING id, task_id),
 ann AS (
   INSERT INTO annotation_annotation (created_at, public_id, project_id, task_id, slot_id, actor_id, guideline_id, key, answers,
-    display_order, seconds, counted, surplus)
+    display_order, seconds, counted, surplus, settlement)
   SELECT %(now)s::timestamptz, %(public_id)s, %(project)s::bigint, fin.task_id, fin.id, %(actor)s::bigint,
     (SELECT id FROM annotation_guideline WHERE project_id = %(project)s::bigint ORDER BY version DESC LIMIT 1),
-    %(key)s, %(answers)s::jsonb, %(display_order)s::jsonb, %(seconds)s::double precision, true, false
+    %(key)s, %(answers)s::jsonb, %(display_order)s::jsonb, %(seconds)s::double precision, true, false, false
   FROM fin RETURNING id),
-said AS (
-  INSERT INTO jobs_outbox (consumer, topic, object_id, created_at)
-  SELECT 'preferences', 'annotation.submitted', ann.id, %(now)s::timestamptz FROM ann),
 undrafted AS (
   DELETE FROM annotation_draft USING fin
   WHERE annotation_draft.task_id = fin.task_id AND annotation_draft.actor_id = %(actor)s::bigint),
 counted AS (
-  UPDATE annotation_task t SET done = done + 1, state = CASE WHEN done + 1 >= overlap THEN 1 ELSE state END
-  FROM fin WHERE t.id = fin.task_id),
-gate AS MATERIALIZED (SELECT count(*) AS n FROM ann)
+  UPDATE annotation_task t SET done = done + 1,
+    state = CASE WHEN done + 1 >= overlap AND state = 0 AND purpose = 0 THEN 1 ELSE state END
+  FROM fin WHERE t.id = fin.task_id RETURNING t.id, t.purpose, t.done >= t.overlap AS complete),
+said AS (
+  INSERT INTO jobs_outbox (consumer, topic, object_id, created_at)
+  SELECT 'preferences', 'annotation.submitted', ann.id, %(now)s::timestamptz FROM ann, counted WHERE counted.purpose = 0),
+routed AS (
+  INSERT INTO jobs_outbox (consumer, topic, object_id, created_at)
+  SELECT 'reviews', 'task.answered', counted.id, %(now)s::timestamptz FROM counted
+  WHERE counted.purpose = 0 AND (counted.complete OR %(flagged)s::boolean)),
+gate AS MATERIALIZED (SELECT count(*) AS n, max(id) AS annotation FROM ann)
 """
 
-SUBMIT_SQL = f"WITH {_SUBMIT} SELECT gate.n FROM gate"
-
-SUBMIT_AND_CLAIM_SQL = f"""
-WITH {_SUBMIT}, {_CLAIM}
-SELECT gate.n, taken.* FROM gate LEFT JOIN taken ON true
-"""
+CLAIM_SQL = f"WITH gate AS (SELECT 1 AS n, NULL::bigint AS annotation), {_CLAIM} {_SERVE}"
+SUBMIT_SQL = f"WITH {_SUBMIT} SELECT gate.n, gate.annotation FROM gate"
+SUBMIT_AND_CLAIM_SQL = f"WITH {_SUBMIT}, {_CLAIM} {_SERVE}"
 
 
-def claim(*, actor_id: int, project_id: int, pools: Sequence[int], now: datetime, lease: timedelta) -> Claim | None:
+@dataclass(frozen=True)
+class Asker:
+    """Who claims, where: an actor in a project, in one queue or (None) in all of them."""
+
+    actor_id: int
+    project_id: int
+    queue_id: int | None = None
+
+
+def claim(asker: Asker, *, now: datetime, lease: timedelta) -> Claim | None:
     """Lease the next slot to the actor, or None when nothing is left behind its marks."""
     if not is_postgresql():
-        return _claim_plainly(actor_id=actor_id, project_id=project_id, pools=pools, now=now, lease=lease)
-    row = _one(CLAIM_SQL, _claim_values(actor_id, project_id, pools, now, lease))
-    return _claim_from(row[1:])
+        return _claim_plainly(asker, now=now, lease=lease)
+    return _claim_from(_one(CLAIM_SQL, _claim_values(asker, now, lease))[2:])
 
 
-def submit(*, slot_id: int, token: uuid.UUID, actor_id: int, project_id: int, answer: Answer) -> bool:
-    """Write the answer and close the slot if the actor still holds it by this token. False: the lease was lost.
+def submit(asker: Asker, *, slot_id: int, token: uuid.UUID, answer: Answer) -> int | None:
+    """Write the answer and close the slot if the actor still holds it by this token. None: the lease was lost.
 
-    Errors: IntegrityError when the actor already used the key (the caller then returns the first answer).
+    Returns the annotation's key. Errors: IntegrityError when the actor already used the idempotency key.
     """
     if not is_postgresql():
-        return _submit_plainly(slot_id=slot_id, token=token, actor_id=actor_id, project_id=project_id, answer=answer)
-    return bool(_one(SUBMIT_SQL, _submit_values(slot_id, token, actor_id, project_id, answer))[0])
+        return _submit_plainly(asker, slot_id=slot_id, token=token, answer=answer)
+    found: int | None = _one(SUBMIT_SQL, _submit_values(asker, slot_id, token, answer))[1]
+    return found
 
 
 def submit_and_claim(
-    *,
-    slot_id: int,
-    token: uuid.UUID,
-    actor_id: int,
-    project_id: int,
-    answer: Answer,
-    pools: Sequence[int],
-    lease: timedelta,
-) -> tuple[bool, Claim | None]:
-    """`submit`, and `claim` in the same breath; the claim happens even where the submit found no lease."""
+    asker: Asker, *, slot_id: int, token: uuid.UUID, answer: Answer, lease: timedelta
+) -> tuple[int | None, Claim | None]:
+    """`submit`, and in the same breath `claim`; nothing is claimed where the lease was lost."""
     if not is_postgresql():
-        done = _submit_plainly(slot_id=slot_id, token=token, actor_id=actor_id, project_id=project_id, answer=answer)
-        return done, _claim_plainly(actor_id=actor_id, project_id=project_id, pools=pools, now=answer.at, lease=lease)
-    values = _submit_values(slot_id, token, actor_id, project_id, answer)
-    values |= _claim_values(actor_id, project_id, pools, answer.at, lease)
+        done = _submit_plainly(asker, slot_id=slot_id, token=token, answer=answer)
+        return done, _claim_plainly(asker, now=answer.at, lease=lease) if done else None
+    values = _submit_values(asker, slot_id, token, answer) | _claim_values(asker, answer.at, lease)
     row = _one(SUBMIT_AND_CLAIM_SQL, values)
-    return bool(row[0]), _claim_from(row[1:])
+    return row[1], _claim_from(row[2:])
 
 
 def next_openings(count: int) -> list[int]:
     """`count` fresh sequence numbers, each greater than every one given before."""
+    if count == 0:
+        return []
     with connection.cursor() as cursor:
         if is_postgresql():
             cursor.execute("SELECT nextval('annotation_opening') FROM generate_series(1, %s::int)", [count])
@@ -136,24 +172,47 @@ def next_openings(count: int) -> list[int]:
     return list(range(last - count + 1, last + 1))
 
 
-def _claim_values(
-    actor_id: int, project_id: int, pools: Sequence[int], now: datetime, lease: timedelta
-) -> dict[str, Any]:
-    return {"actor": actor_id, "project": project_id, "pools": list(pools), "now": now, "expires": now + lease}
+def move_slots(places: Sequence[tuple[int, int, int, int]]) -> None:
+    """Put slots, which the caller has locked, into lanes: (slot, lane, seq, state) each."""
+    if not places:
+        return
+    with connection.cursor() as cursor:
+        if is_postgresql():
+            columns = [list(column) for column in zip(*places, strict=True)]
+            cursor.execute(
+                "UPDATE annotation_slot s SET lane_id = v.lane, seq = v.seq, state = v.state "
+                "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[]) AS v(id, lane, seq, state) "
+                "WHERE s.id = v.id",
+                columns,
+            )
+        else:
+            rows = [(lane, seq, state, slot) for slot, lane, seq, state in places]
+            cursor.executemany("UPDATE annotation_slot SET lane_id = %s, seq = %s, state = %s WHERE id = %s", rows)
 
 
-def _submit_values(slot_id: int, token: uuid.UUID, actor_id: int, project_id: int, answer: Answer) -> dict[str, Any]:
+def _claim_values(asker: Asker, now: datetime, lease: timedelta) -> dict[str, Any]:
+    return {
+        "actor": asker.actor_id,
+        "project": asker.project_id,
+        "queue": asker.queue_id,
+        "now": now,
+        "expires": now + lease,
+    }
+
+
+def _submit_values(asker: Asker, slot_id: int, token: uuid.UUID, answer: Answer) -> dict[str, Any]:
     return {
         "slot": slot_id,
         "token": token,
-        "actor": actor_id,
-        "project": project_id,
+        "actor": asker.actor_id,
+        "project": asker.project_id,
         "now": answer.at,
         "public_id": answer.public_id,
         "key": answer.key,
         "answers": json.dumps(answer.answers),
         "display_order": json.dumps(answer.display_order),
         "seconds": answer.seconds,
+        "flagged": answer.flagged,
     }
 
 
@@ -165,26 +224,51 @@ def _one(sql: str, values: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _claim_from(row: tuple[Any, ...]) -> Claim | None:
-    return Claim(*row) if row[0] is not None else None
+    if row[0] is None:
+        return None
+    public_id, schema_id, data, messages, texts, draft = row[5:]
+    content = Content(
+        task_id=public_id,
+        schema_id=schema_id,
+        data=json.loads(data),
+        prompt=json.loads(messages) if messages else [],
+        texts=json.loads(texts) if texts else [],
+        draft=json.loads(draft) if draft else None,
+    )
+    return Claim(*row[:5], content)
 
 
 @transaction.atomic
-def _claim_plainly(
-    *, actor_id: int, project_id: int, pools: Sequence[int], now: datetime, lease: timedelta
-) -> Claim | None:
-    marks = dict(Mark.objects.filter(actor_id=actor_id).values_list("lane_id", "seq"))
-    for lane in Lane.objects.filter(project_id=project_id, pool_id__in=pools).order_by("sort"):
+def _claim_plainly(asker: Asker, *, now: datetime, lease: timedelta) -> Claim | None:
+    marks = dict(Mark.objects.filter(actor_id=asker.actor_id).values_list("lane_id", "seq"))
+    for lane in _lanes_for(asker):
         slot = (
-            Slot.objects.filter(lane=lane, state=Slot.State.OPEN, seq__gt=marks.get(lane.pk, 0))
-            .exclude(task__slots__actor_id=actor_id)
-            .exclude(task_id__in=Annotation.objects.filter(actor_id=actor_id).values("task_id"))
-            .exclude(task_id__in=Skip.objects.filter(actor_id=actor_id).values("task_id"))
+            Slot.objects.filter(lane=lane, state=Slot.State.OPEN, seq__gt=marks.get(lane.pk, -1))
+            .exclude(task__slots__actor_id=asker.actor_id)
+            .exclude(task_id__in=Annotation.objects.filter(actor_id=asker.actor_id).values("task_id"))
+            .exclude(task_id__in=Skip.objects.filter(actor_id=asker.actor_id).values("task_id"))
             .order_by("seq")
             .first()
         )
         if slot is not None:
-            return _lease_plainly(slot, actor_id, now, lease)
+            return _lease_plainly(slot, asker.actor_id, now, lease)
     return None
+
+
+def _lanes_for(asker: Asker) -> QuerySet[Lane]:
+    """The lanes an actor may take from, in the order they are tried; what the claim's first CTE says on PostgreSQL."""
+    mine = GroupMember.objects.filter(actor_id=asker.actor_id).values("group_id")
+    barred = Standing.objects.filter(actor_id=asker.actor_id, state__gte=Standing.State.PAUSED)
+    lanes = Lane.objects.filter(project_id=asker.project_id, queue__state=Queue.State.RUNNING)
+    if asker.queue_id is not None:
+        lanes = lanes.filter(queue_id=asker.queue_id)
+    return (
+        lanes.filter(Q(pool_id__in=[0, -asker.actor_id]) | Q(pool_id__in=mine))
+        .filter(Q(queue__group=None) | Q(queue__group__in=mine))
+        .filter(Q(batch=None) | Q(batch__state=Batch.State.RUNNING))
+        .exclude(queue_id__in=barred.values("queue_id"))
+        .order_by("queue__position", "queue_id", "sort", "pk")
+    )
 
 
 def _lease_plainly(slot: Slot, actor_id: int, now: datetime, lease: timedelta) -> Claim:
@@ -197,20 +281,20 @@ def _lease_plainly(slot: Slot, actor_id: int, now: datetime, lease: timedelta) -
 
 
 @transaction.atomic
-def _submit_plainly(*, slot_id: int, token: uuid.UUID, actor_id: int, project_id: int, answer: Answer) -> bool:
-    held = Slot.objects.filter(pk=slot_id, state=Slot.State.LEASED, actor_id=actor_id, lease_token=token)
+def _submit_plainly(asker: Asker, *, slot_id: int, token: uuid.UUID, answer: Answer) -> int | None:
+    held = Slot.objects.filter(pk=slot_id, state=Slot.State.LEASED, actor_id=asker.actor_id, lease_token=token)
     if held.update(state=Slot.State.DONE, lease_token=None, lease_expires_at=None) != 1:
-        return False
+        return None
     slot = Slot.objects.select_related("task").get(pk=slot_id)
-    write_annotation(slot=slot, actor_id=actor_id, project_id=project_id, answer=answer)
-    Draft.objects.filter(task_id=slot.task_id, actor_id=actor_id).delete()
-    return True
+    annotation = write_annotation(slot=slot, actor_id=asker.actor_id, project_id=asker.project_id, answer=answer)
+    Draft.objects.filter(task_id=slot.task_id, actor_id=asker.actor_id).delete()
+    return annotation.pk
 
 
 def write_annotation(
     *, slot: Slot, actor_id: int, project_id: int, answer: Answer, counted: bool = True, surplus: bool = False
 ) -> Annotation:
-    """The annotation, the task's count and the outbox row, by plain steps in the caller's transaction."""
+    """The annotation, the task's count and the outbox rows, by plain steps in the caller's transaction."""
     guideline = Guideline.objects.filter(project_id=project_id).order_by("-version").first()
     annotation = Annotation.objects.create(
         public_id=answer.public_id,
@@ -228,17 +312,25 @@ def write_annotation(
         created_at=answer.at,
     )
     if counted:
-        count_answer(slot.task_id, +1)
-        Outbox.objects.create(
-            consumer="preferences", topic="annotation.submitted", object_id=annotation.pk, created_at=answer.at
-        )
+        task = count_answer(slot.task_id, +1)
+        if task.purpose == Task.Purpose.PRODUCTION:
+            _announce(annotation, task, answer)
     return annotation
 
 
-def count_answer(task_id: int, by: int) -> None:
+def _announce(annotation: Annotation, task: Task, answer: Answer) -> None:
+    Outbox.objects.create(
+        consumer="preferences", topic="annotation.submitted", object_id=annotation.pk, created_at=answer.at
+    )
+    if answer.flagged or task.done >= task.overlap:
+        Outbox.objects.create(consumer="reviews", topic="task.answered", object_id=task.pk, created_at=answer.at)
+
+
+def count_answer(task_id: int, by: int) -> Task:
     """Move a task's count of answers, and its state with it. The row is locked, so two people cannot both see the old count."""
     task = Task.objects.select_for_update().get(pk=task_id)
     task.done += by
-    if task.state != Task.State.ARCHIVED:
+    if task.state != Task.State.ARCHIVED and not task.is_gold:
         task.state = Task.State.COMPLETE if task.done >= task.overlap else Task.State.OPEN
     task.save(update_fields=["done", "state"])
+    return task

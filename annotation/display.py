@@ -5,6 +5,9 @@ from typing import Any
 
 from django.conf import settings
 
+from accounts.models import Actor
+from annotation.models import Task
+
 SIDES = ("first", "second")
 MIRROR = {"first": "second", "second": "first", "tie": "tie", "neither": "neither"}
 
@@ -18,6 +21,11 @@ def display_order(*, task_id: int, actor_id: int, count: int) -> list[int]:
     return [ordinal for _digest, ordinal in sorted(ranked)]
 
 
+def order_for(actor: Actor, task: Task) -> list[int]:
+    """The order this actor sees the candidates of this task in; empty for a task without."""
+    return display_order(task_id=task.pk, actor_id=actor.pk, count=2 if task.prompt_id is not None else 0)
+
+
 def to_candidate_order(answers: dict[str, Any], order: list[int]) -> dict[str, Any]:
     """Answers about what was shown, turned into answers about ordinals; for two candidates its own inverse."""
     if order != [1, 0]:
@@ -29,4 +37,5 @@ def _mirrored(answer: dict[str, Any]) -> dict[str, Any]:
     """A flag that speaks of one side, `first:unsafe`, turns with it; any other stays."""
     parts = [flag.partition(":") for flag in answer.get("flags", [])]
     flags = [f"{MIRROR.get(side, side) if colon else side}{colon}{rest}" for side, colon, rest in parts]
-    return {**answer, "choice": MIRROR[answer["choice"]], **({"flags": flags} if "flags" in answer else {})}
+    choice = {"choice": MIRROR[answer["choice"]]} if "choice" in answer else {}
+    return {**answer, **choice, **({"flags": flags} if "flags" in answer else {})}

@@ -1,6 +1,6 @@
 """What can go wrong between a person and a slot."""
 
-from ground.errors import Conflict, Gone
+from ground.errors import Conflict, Forbidden, Gone, Invalid
 
 
 class LeaseLost(Conflict):
@@ -11,6 +11,18 @@ class LeaseLost(Conflict):
 
 class NothingToUndo(Conflict):
     code = "nothing_to_undo"
+
+
+class Barred(Forbidden):
+    """The actor's gold answers were so wrong that a queue hands it nothing."""
+
+    code = "barred"
+
+
+class KeyReused(Invalid):
+    """An idempotency key that stands for something else."""
+
+    code = "key_reused"
 
 
 class TaskGone(Gone):

@@ -12,7 +12,7 @@ from django.db import transaction
 from accounts.models import Actor
 from accounts.services import MANAGERS
 from annotation.models import Task
-from annotation.services import create_pairwise_tasks
+from annotation.services.tasks import create_pairwise_tasks
 from jobs.models import Job
 from models_registry.models import Alias, AliasMove, Completion, Evaluation, Prompt
 from models_registry.services.completions import request_completions

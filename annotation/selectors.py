@@ -1,5 +1,6 @@
 """Gated reads of the queue and of what was said."""
 
+import functools
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,10 +10,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from annotation.data import Candidate as ShownCandidate
-from annotation.data import Claim, ServedTask
-from annotation.display import SIDES, to_candidate_order
-from annotation.models import Annotation, Candidate, Draft, Guideline, Slot, Task
-from annotation.services import order_for
+from annotation.data import Claim, Content, ServedTask
+from annotation.display import SIDES, display_order, to_candidate_order
+from annotation.models import Annotation, Candidate, Draft, Guideline, Schema, Slot, Task
 from ground.errors import NotFound
 
 EXPORT_PAGE = 2000
@@ -21,8 +21,12 @@ EXPORT_PAGE = 2000
 def get_slot_for(actor: Actor, public_id: str) -> Slot:
     """A slot of the actor's project, with its task and schema. Errors: NotFound."""
     task_id, ordinal = _parts(public_id)
-    slots = Slot.objects.select_related("task__schema", "task__project")
-    slot = slots.filter(task__public_id=task_id, ordinal=ordinal, task__project_id=actor.project_id).first()
+    here = Slot.objects.select_related("task__schema", "task__project", "task__queue").filter(
+        task__public_id=task_id, task__project_id=actor.project_id
+    )
+    # Gold has a slot per actor, all shown as the first: an ordinal that grew with every reader would give it away.
+    slot = here.filter(ordinal=ordinal).exclude(task__purpose=Task.Purpose.GOLD).first()
+    slot = slot or here.filter(task__purpose=Task.Purpose.GOLD, actor=actor).first()
     if slot is None:
         raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]})
     return slot
@@ -43,20 +47,41 @@ def get_annotation_for(actor: Actor, public_id: str) -> Annotation:
 
 def served(actor: Actor, claim: Claim) -> ServedTask:
     """Everything needed to judge the claimed slot, candidates in this actor's order."""
-    task = Task.objects.select_related("schema", "prompt").get(pk=claim.task_id)
-    texts = list(Candidate.objects.filter(task=task).values_list("completion__text", flat=True))
-    order = order_for(actor, task)
-    draft = Draft.objects.filter(task=task, actor=actor).first()
+    content = claim.content or _content(actor, claim.task_id)
+    order = display_order(task_id=claim.task_id, actor_id=actor.pk, count=len(content.texts))
+    schema = schema_body(content.schema_id)
     return ServedTask(
-        id=f"slt_{task.public_id.removeprefix('tsk_')}_{claim.ordinal}",
+        id=f"slt_{content.task_id.removeprefix('tsk_')}_{claim.ordinal}",
         lease=str(claim.token),
         lease_expires_at=claim.expires_at,
+        task_id=content.task_id,
+        data={field["name"]: content.data.get(field["name"], "") for field in schema.get("fields", [])},
+        fields=schema.get("fields", []),
+        prompt=content.prompt,
+        candidates=[ShownCandidate(side, content.texts[place]) for side, place in zip(SIDES, order, strict=False)],
+        questions=schema["questions"],
+        draft=content.draft,
+    )
+
+
+def _content(actor: Actor, task_id: int) -> Content:
+    task = Task.objects.select_related("prompt").get(pk=task_id)
+    draft = Draft.objects.filter(task=task, actor=actor).first()
+    return Content(
         task_id=task.public_id,
+        schema_id=task.schema_id,
+        data=task.data,
         prompt=task.prompt.messages if task.prompt else [],
-        candidates=[ShownCandidate(side, texts[ordinal]) for side, ordinal in zip(SIDES, order, strict=True)],
-        questions=task.schema.body["questions"],
+        texts=list(Candidate.objects.filter(task=task).order_by("ordinal").values_list("completion__text", flat=True)),
         draft=draft.answers if draft else None,
     )
+
+
+@functools.lru_cache(maxsize=1000)
+def schema_body(schema_id: int) -> dict[str, Any]:
+    """A schema never changes, so it is read once."""
+    body: dict[str, Any] = Schema.objects.get(pk=schema_id).body
+    return body
 
 
 def answer_as_shown(actor: Actor, annotation: Annotation) -> dict[str, Any]:
@@ -70,6 +95,7 @@ def slot_ids_for(actor: Actor, public_ids: Iterable[str]) -> list[int]:
     for public_id in list(public_ids)[:20]:
         task_id, ordinal = _parts(str(public_id))
         wanted |= Q(task__public_id=task_id, ordinal=ordinal)
+        wanted |= Q(task__public_id=task_id, task__purpose=Task.Purpose.GOLD, actor=actor)
     return list(Slot.objects.filter(wanted, task__project_id=actor.project_id).values_list("pk", flat=True))
 
 

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.data import ServedTask
 from annotation.models import Annotation, Guideline
-from annotation.services import DEFAULT_QUESTION
+from annotation.services.tasks import DEFAULT_QUESTION
 from ground.api import StrictSerializer
 
 

@@ -17,7 +17,6 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY
-from annotation import services
 from annotation.data import Claim, ServedTask
 from annotation.selectors import (
     answer_as_shown,
@@ -29,6 +28,7 @@ from annotation.selectors import (
     served,
     slot_ids_for,
 )
+from annotation.services import slots
 from ground.errors import DomainError, Invalid
 
 # The page speaks of the sides a and b; the queue's contract of first and second.
@@ -59,8 +59,8 @@ def small_request(view: View) -> View:
 def label(request: HttpRequest, slug: str) -> HttpResponse:
     """The task in hand, and the next one already in the page."""
     actor = get_member_for(request, slug, *EVERYBODY)
-    first = services.take_next(actor=actor)
-    second = services.take_next(actor=actor, holding=[first.slot_id]) if first else None
+    first = slots.take_next(actor=actor)
+    second = slots.take_next(actor=actor, holding=[first.slot_id]) if first else None
     guideline = current_guideline(actor.project)
     current = served(actor, first) if first else None
     counts = queue_counts(actor.project)
@@ -108,7 +108,7 @@ def as_shown(slot: ServedTask, answer: dict[str, Any] | None = None) -> dict[str
 @small_request
 def submit(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
-    annotation, _claim = services.submit_answer(
+    annotation, _claim = slots.submit_answer(
         actor=actor,
         slot=get_slot_for(actor, slot),
         token=_token(request),
@@ -126,7 +126,7 @@ def submit(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
 def undo(request: HttpRequest, slug: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
     annotation = get_annotation_for(actor, request.POST.get("annotation", ""))
-    claim = services.undo(actor=actor, annotation=annotation)
+    claim = slots.undo(actor=actor, annotation=annotation)
     answer = _from_answers(answer_as_shown(actor, annotation))
     return _article(request, actor, claim, answer)
 
@@ -134,7 +134,7 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
 @small_request
 def skip(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
-    services.skip(
+    slots.skip(
         actor=actor, slot=get_slot_for(actor, slot), token=_token(request), reason=request.POST.get("reason", "")
     )
     return _next_article(request, actor)
@@ -143,20 +143,20 @@ def skip(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
 @small_request
 def heartbeat(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
-    claim = services.heartbeat(actor=actor, slot=get_slot_for(actor, slot), token=_token(request))
+    claim = slots.heartbeat(actor=actor, slot=get_slot_for(actor, slot), token=_token(request))
     return JsonResponse({"lease_expires": claim.expires_at.isoformat()})
 
 
 @small_request
 def draft(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
-    saved = services.save_draft(actor=actor, task=get_slot_for(actor, slot).task, answers=_json(request))
+    saved = slots.save_draft(actor=actor, task=get_slot_for(actor, slot).task, answers=_json(request))
     return JsonResponse({"saved_at": saved.saved_at.isoformat()})
 
 
 def _next_article(request: HttpRequest, actor: Actor) -> HttpResponse:
     holding = slot_ids_for(actor, request.POST.getlist("holding"))
-    return _article(request, actor, services.take_next(actor=actor, holding=holding))
+    return _article(request, actor, slots.take_next(actor=actor, holding=holding))
 
 
 def _article(

@@ -197,6 +197,9 @@ RUN_TERM_GRACE_SECONDS = env.float("PLUMBLINE_RUN_TERM_GRACE_SECONDS", default=1
 MACHINE = env.str("PLUMBLINE_MACHINE", default="") or socket.gethostname()
 CPU_DEVICES = env.int("PLUMBLINE_CPU_DEVICES", default=1)
 SLOT_LEASE_SECONDS = env.int("PLUMBLINE_SLOT_LEASE_SECONDS", default=900)
+# How long a slot is kept for somebody whose lease ended over a draft.
+SLOT_PARK_SECONDS = env.int("PLUMBLINE_SLOT_PARK_SECONDS", default=24 * 3600)
+QUEUE_CACHE_SECONDS = env.float("PLUMBLINE_QUEUE_CACHE_SECONDS", default=2.0)
 TICK_SECONDS = env.float("PLUMBLINE_TICK_SECONDS", default=1.0)
 GATEWAY_URL = env.str("PLUMBLINE_GATEWAY_URL", default="http://127.0.0.1:8001")
 GATEWAY_CONCURRENCY = env.int("PLUMBLINE_GATEWAY_CONCURRENCY", default=32)

@@ -9,7 +9,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-from annotation.services import DEFAULT_QUESTION
+from annotation.services.tasks import DEFAULT_QUESTION
 from feedback.services.freezing import LONGEST_NAME, WIDEST_SHARE
 from ground.forms import HouseForm
 from training.prompt_lines import Line, read_lines

@@ -20,7 +20,7 @@ from accounts.services import MANAGERS, REVIEWERS, role_of
 from annotation.models import Task
 from annotation.pairs import pairs_from_job
 from annotation.selectors import queue_counts
-from annotation.services import create_pairwise_tasks
+from annotation.services.tasks import create_pairwise_tasks
 from feedback import services as feedback
 from feedback.models import Snapshot
 from feedback.selectors import counts_of, get_snapshot_for, snapshots_of

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from annotation.services import create_pairwise_tasks
+from annotation.services.tasks import create_pairwise_tasks
 from tests.factories import make_completion, make_prompt
 
 

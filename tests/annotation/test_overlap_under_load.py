@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import close_old_connections, connection
 
-from annotation import services
 from annotation.models import Annotation, Slot, Task
+from annotation.services import slots
 from tests.factories import make_annotators
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
@@ -22,15 +22,15 @@ def work(actor: Any, seed: int, acknowledged: list[str], errors: list[BaseExcept
     """Annotate until the queue is empty, sometimes submitting twice, sometimes walking away from a lease."""
     chance = random.Random(seed)
     try:
-        claim = services.take_next(actor=actor)
+        claim = slots.take_next(actor=actor)
         while claim is not None:
             if chance.random() < 0.1:
                 Slot.objects.filter(pk=claim.slot_id, actor=actor).update(lease_expires_at="2000-01-01T00:00Z")
-                services.expire_leases()
+                slots.expire_leases()
             slot = Slot.objects.select_related("task__schema").get(pk=claim.slot_id)
             key, token = uuid.uuid4().hex, claim.token
             for _ in range(2 if chance.random() < 0.2 else 1):
-                annotation, claim = services.submit_answer(
+                annotation, claim = slots.submit_answer(
                     actor=actor, slot=slot, token=token, key=key, answers=ANSWER, then_next=True
                 )
                 acknowledged.append(annotation.key)
@@ -54,7 +54,7 @@ def test_many_people_at_once_end_with_exactly_n_counted_answers_per_task(cast, m
     for thread in threads:
         thread.join(timeout=120)
     assert errors == []
-    services.expire_leases()
+    slots.expire_leases()
     leftover: list[str] = []
     for actor in actors:
         work(actor, 99, leftover, errors)

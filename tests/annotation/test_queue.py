@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from annotation import services
 from annotation.data import Claim
 from annotation.errors import LeaseLost, NothingToUndo
 from annotation.models import Annotation, Slot, Task
 from annotation.selectors import get_slot_for, served
+from annotation.services import slots
 from ground.errors import Invalid, NotFound
 from jobs.models import Outbox
 from tests.factories import make_annotators
@@ -25,7 +25,7 @@ def slot_of(claim: Claim) -> Slot:
 
 
 def answer(actor: Any, claim: Claim, key: str = "", then_next: bool = False) -> Any:
-    return services.submit_answer(
+    return slots.submit_answer(
         actor=actor,
         slot=slot_of(claim),
         token=claim.token,
@@ -36,7 +36,7 @@ def answer(actor: Any, claim: Claim, key: str = "", then_next: bool = False) -> 
 
 
 def claim_of(actor: Any, **options: Any) -> Claim:
-    claim = services.take_next(actor=actor, **options)
+    claim = slots.take_next(actor=actor, **options)
     assert claim is not None
     return claim
 
@@ -46,7 +46,7 @@ def test_overlap_two_takes_two_answers_by_two_people_and_no_third(cast, make_tas
     first, second, third = make_annotators(cast.project, 3)
     answer(first, claim_of(first))
     answer(second, claim_of(second))
-    assert services.take_next(actor=third) is None
+    assert slots.take_next(actor=third) is None
     task.refresh_from_db()
     assert (task.done, task.state) == (2, Task.State.COMPLETE)
 
@@ -54,7 +54,7 @@ def test_overlap_two_takes_two_answers_by_two_people_and_no_third(cast, make_tas
 def test_nobody_gets_the_same_task_twice(cast, make_tasks):
     make_tasks(2, overlap=3)
     seen = []
-    claim = services.take_next(actor=cast.bob)
+    claim = slots.take_next(actor=cast.bob)
     while claim is not None:
         seen.append(claim.task_id)
         _annotation, claim = answer(cast.bob, claim, then_next=True)
@@ -97,7 +97,7 @@ def test_second_submit_returns_the_first_answer(cast, make_tasks):
 
 
 def test_an_answer_leaves_one_outbox_row(cast, make_tasks):
-    make_tasks(1)
+    make_tasks(1, overlap=2)
     annotation, _next = answer(cast.bob, claim_of(cast.bob))
     assert list(Outbox.objects.values_list("consumer", "topic", "object_id")) == [
         ("preferences", "annotation.submitted", annotation.pk)
@@ -107,8 +107,8 @@ def test_an_answer_leaves_one_outbox_row(cast, make_tasks):
 def test_an_expired_lease_goes_to_somebody_else_and_the_late_answer_is_kept_as_surplus(cast, make_tasks, stopped_clock):
     [task] = make_tasks(1)
     late = claim_of(cast.bob)
-    stopped_clock.advance(seconds=services.settings.SLOT_LEASE_SECONDS + 1)
-    assert services.expire_leases() == 1
+    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    assert slots.expire_leases() == 1
     answer(cast.carol, claim_of(cast.carol))
     annotation, _next = answer(cast.bob, late)
     assert (annotation.counted, annotation.surplus) == (False, True)
@@ -119,47 +119,47 @@ def test_an_expired_lease_goes_to_somebody_else_and_the_late_answer_is_kept_as_s
 def test_a_late_answer_takes_the_slot_that_is_still_free(cast, make_tasks, stopped_clock):
     [task] = make_tasks(1)
     late = claim_of(cast.bob)
-    stopped_clock.advance(seconds=services.settings.SLOT_LEASE_SECONDS + 1)
-    services.expire_leases()
+    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    slots.expire_leases()
     annotation, _next = answer(cast.bob, late)
     assert (annotation.counted, annotation.surplus) == (True, False)
     task.refresh_from_db()
     assert task.state == Task.State.COMPLETE
-    assert services.take_next(actor=cast.carol) is None
+    assert slots.take_next(actor=cast.carol) is None
 
 
 def test_undo_keeps_the_row_and_leases_the_slot_to_its_author_again(cast, make_tasks):
     [task] = make_tasks(1)
     annotation, _next = answer(cast.bob, claim_of(cast.bob))
-    again = services.undo(actor=cast.bob, annotation=annotation)
+    again = slots.undo(actor=cast.bob, annotation=annotation)
     task.refresh_from_db()
     assert (task.done, task.state) == (0, Task.State.OPEN)
     second, _next = answer(cast.bob, again)
     assert Counter(Annotation.objects.values_list("counted", flat=True)) == {True: 1, False: 1}
     assert second.counted
     with pytest.raises(NothingToUndo):
-        services.undo(actor=cast.bob, annotation=annotation)
+        slots.undo(actor=cast.bob, annotation=annotation)
 
 
 def test_nobody_undoes_another_ones_answer(cast, make_tasks):
     make_tasks(1)
     annotation, _next = answer(cast.bob, claim_of(cast.bob))
     with pytest.raises(NotFound):
-        services.undo(actor=cast.carol, annotation=annotation)
+        slots.undo(actor=cast.carol, annotation=annotation)
 
 
 def test_a_skipped_task_goes_to_the_others_and_never_comes_back(cast, make_tasks):
     make_tasks(1)
     claim = claim_of(cast.bob)
-    services.skip(actor=cast.bob, slot=slot_of(claim), token=claim.token, reason="not my subject")
-    assert services.take_next(actor=cast.bob) is None
+    slots.skip(actor=cast.bob, slot=slot_of(claim), token=claim.token, reason="not my subject")
+    assert slots.take_next(actor=cast.bob) is None
     assert claim_of(cast.carol).task_id == claim.task_id
 
 
 def test_a_released_slot_comes_back_first(cast, make_tasks):
     make_tasks(3)
     claim = claim_of(cast.bob)
-    services.release(actor=cast.bob, slot=slot_of(claim), token=claim.token)
+    slots.release(actor=cast.bob, slot=slot_of(claim), token=claim.token)
     assert claim_of(cast.carol).task_id == claim.task_id
 
 
@@ -167,17 +167,17 @@ def test_heartbeat_renews_and_a_lost_lease_says_so(cast, make_tasks, stopped_clo
     make_tasks(1)
     claim = claim_of(cast.bob)
     stopped_clock.advance(seconds=60)
-    renewed = services.heartbeat(actor=cast.bob, slot=slot_of(claim), token=claim.token)
+    renewed = slots.heartbeat(actor=cast.bob, slot=slot_of(claim), token=claim.token)
     assert (renewed.expires_at - claim.expires_at).total_seconds() == 60
     with pytest.raises(LeaseLost):
-        services.heartbeat(actor=cast.bob, slot=slot_of(claim), token=uuid.uuid4())
+        slots.heartbeat(actor=cast.bob, slot=slot_of(claim), token=uuid.uuid4())
 
 
 def test_the_answer_is_stored_by_candidate_whatever_was_shown_first(cast, make_tasks):
     """ "first" means the left answer on the screen; stored, it means ordinal 0. With order [1, 0] left is ordinal 1: "second"."""
     make_tasks(12)
     seen = set()
-    claim = services.take_next(actor=cast.bob)
+    claim = slots.take_next(actor=cast.bob)
     while claim is not None:
         shown = served(cast.bob, claim)
         annotation, claim = answer(cast.bob, claim, then_next=True)
@@ -192,10 +192,10 @@ def test_the_answer_is_stored_by_candidate_whatever_was_shown_first(cast, make_t
 def test_a_retracted_answer_opens_the_slot_for_somebody_else(cast, make_tasks):
     [task] = make_tasks(1)
     annotation, _next = answer(cast.bob, claim_of(cast.bob))
-    services.retract(actor=cast.mona, annotation=annotation, reason="did not read the question")
+    slots.retract(actor=cast.mona, annotation=annotation, reason="did not read the question")
     task.refresh_from_db()
     assert task.done == 0
-    assert services.take_next(actor=cast.bob) is None
+    assert slots.take_next(actor=cast.bob) is None
     assert claim_of(cast.carol).task_id == task.pk
 
 
@@ -203,7 +203,7 @@ def test_an_answer_that_does_not_fit_names_the_path(cast, make_tasks):
     make_tasks(1)
     claim = claim_of(cast.bob)
     with pytest.raises(Invalid, match=r"answers\.preference\.choice"):
-        services.submit_answer(
+        slots.submit_answer(
             actor=cast.bob, slot=slot_of(claim), token=claim.token, key="k", answers={"preference": {"choice": "left"}}
         )
     assert Slot.objects.get(pk=claim.slot_id).state == Slot.State.LEASED

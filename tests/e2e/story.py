@@ -4,9 +4,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from annotation.display import order_for
 from annotation.models import Slot
 from annotation.pairs import pairs_from_job
-from annotation.services import create_pairwise_tasks, order_for, submit_answer, take_next
+from annotation.services.slots import submit_answer, take_next
+from annotation.services.tasks import create_pairwise_tasks
 from feedback.models import Snapshot
 from feedback.services import drain_outbox, freeze
 from jobs import services as jobs

@@ -245,7 +245,7 @@ def test_guidelines_are_previewed_then_published(cast, go, axe):
 
 
 def test_guidelines_published_meanwhile_are_not_overwritten_unseen(cast, go):
-    from annotation.services import publish_guideline
+    from annotation.services.guidelines import publish_guideline
 
     page = go("settings/guidelines/")
     page.get_by_label("How to judge").fill("Mine.")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts.services import add_simulated_annotator
-from annotation.services import create_pairwise_tasks
+from annotation.services.tasks import create_pairwise_tasks
 from feedback.services import project_outbox
 from ground import clock
 from jobs import services as jobs

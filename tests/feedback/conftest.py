@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from annotation.display import order_for
 from annotation.models import Annotation, Slot, Task
-from annotation.services import create_pairwise_tasks, order_for, submit_answer, take_next
+from annotation.services.slots import submit_answer, take_next
+from annotation.services.tasks import create_pairwise_tasks
 from feedback.models import Snapshot
 from feedback.services import freeze
 from jobs.inprocess import run_in_process

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation.models import Annotation
-from annotation.services import retract, undo
+from annotation.services.slots import retract, undo
 from feedback.data import Candidacy
 from feedback.models import Preference
 from feedback.projection import from_annotation
@@ -66,7 +66,7 @@ def test_an_answer_becomes_one_preference_and_its_outbox_row_goes(cast, make_tas
     assert (row.first, row.second, row.prompt) == (first.completion, second.completion, task.prompt)
     assert row.first_shown_first == (annotation.display_order == [0, 1])
     assert row.created_at == annotation.created_at
-    assert not Outbox.objects.exists()
+    assert not Outbox.objects.filter(consumer="preferences").exists()
 
 
 @pytest.mark.store
@@ -164,7 +164,7 @@ def test_a_topic_nobody_here_knows_stays_and_blocks_nothing(cast, make_task, vot
     strange = Outbox.objects.create(consumer="preferences", topic="annotation.sung", object_id=1)
     vote(make_task(), cast.bob, "first")
     drain_outbox()
-    assert list(Outbox.objects.all()) == [strange]
+    assert list(Outbox.objects.filter(consumer="preferences")) == [strange]
     assert Preference.objects.count() == 1
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from accounts.services import add_simulated_annotator
 from annotation.models import Annotation
-from annotation.services import create_pairwise_tasks, undo
+from annotation.services.slots import undo
+from annotation.services.tasks import create_pairwise_tasks
 from feedback.models import Snapshot
 from feedback.selectors import counts_of, lineage_of, votes
 from feedback.services import drain_outbox

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import DatabaseError, transaction
 
-from annotation.services import undo
+from annotation.services.slots import undo
 from feedback import files
 from feedback.data import NewFeedback
 from feedback.models import Preference, Snapshot, SnapshotRow

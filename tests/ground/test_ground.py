@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 
 from annotation.models import Schema
 from annotation.schemas import pairwise_schema
-from annotation.services import publish_guideline
+from annotation.services.guidelines import publish_guideline
 from config.addresses import broker_transport_options, database
 from ground.ids import new_public_id, uuid7
 from models_registry.models import Deployment

@@ -35,7 +35,7 @@ def test_responses_and_prompts_are_counted_where_they_are(cast):
 
 
 def test_pairs_wait_at_the_judges(cast):
-    from annotation.services import create_pairwise_tasks
+    from annotation.services.tasks import create_pairwise_tasks
 
     prompts = [make_prompt(cast.project) for _ in range(3)]
     pairs = [(make_completion(prompt), make_completion(prompt)) for prompt in prompts]
