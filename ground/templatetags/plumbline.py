@@ -1,6 +1,6 @@
 """Filters and tags for every template: text, numbers with their doubt, times, and the frame of the page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,11 +27,23 @@ SPEAKERS = {"user": _("Person"), "assistant": _("Assistant"), "system": _("Instr
 PLACES = (
     ("project", _("Overview")),
     ("label", _("Label")),
+    ("queue", _("Queue")),
     ("data", _("Data")),
     ("loop", _("Loop")),
     ("runs", _("Runs")),
     ("models", _("Models")),
     ("settings", _("Settings")),
+)
+
+QUEUE_TABS = (
+    ("queue", _("Now")),
+    ("tasks", _("Tasks")),
+    ("batches", _("Batches")),
+    ("queues", _("Queues")),
+    ("groups", _("People")),
+    ("review", _("Review")),
+    ("gold", _("Gold")),
+    ("imports", _("Imports")),
 )
 
 
@@ -138,8 +150,18 @@ def places(context: Context) -> list[dict[str, Any]]:
     slug = getattr(project, "slug", None)
     if not slug:
         return []
-    found = ((name, label, _url(name, slug)) for name, label in PLACES)
-    return [{"label": label, "url": url, "current": name == context.get("place")} for name, label, url in found if url]
+    return _line(PLACES, slug, context.get("place"))
+
+
+@register.simple_tag(takes_context=True)
+def queue_tabs(context: Context, tab: str) -> list[dict[str, Any]]:
+    """The pages of the labeling queue."""
+    return _line(QUEUE_TABS, getattr(context.get("project"), "slug", ""), tab)
+
+
+def _line(names: Iterable[tuple[str, Any]], slug: str, here: Any) -> list[dict[str, Any]]:
+    found = ((name, label, _url(name, slug)) for name, label in names)
+    return [{"label": label, "url": url, "current": name == here} for name, label, url in found if url]
 
 
 def _url(name: str, slug: str) -> str:
