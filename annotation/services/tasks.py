@@ -1,19 +1,26 @@
 """Tasks made, changed, taken out and put back, each with its slots."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, require_role
-from annotation.filing import EVERYONE, Router, facts_of, fill_budget, new_slots, open_slots, refile
-from annotation.models import Batch, BulkEdit, Candidate, Schema, Slot, Task
+from annotation.budget import fill_budgets
+from annotation.filing import EVERYONE, Router, facts_of, open_slots
+from annotation.models import Batch, BulkEdit, Candidate, Group, Schema, Slot, Task
 from annotation.models.task import MOST_OVERLAP
+from annotation.placing import WAITING, file_again, lock_tasks, more_slots, move_waiting, open_again, save_new_slots
 from annotation.schemas import pairwise_schema
-from ground.errors import Invalid
+from annotation.services import routing
+from ground.errors import Conflict, Invalid, NotFound
+from jobs.models import Outbox
 from models_registry.models import Completion, Evaluation
+from models_registry.texts import shown
 
 DEFAULT_QUESTION = "Which answer helps this person more?"
 IN_HAND = (Slot.State.LEASED, Slot.State.PARKED, Slot.State.DONE)
@@ -37,6 +44,7 @@ def create_pairwise_tasks(
     """
     require_role(actor, *MANAGERS)
     check_overlap(overlap)
+    check_batch(actor, batch)
     for first, second in pairs:
         if first.prompt_id != second.prompt_id or first.pk == second.pk:
             raise Invalid(
@@ -108,161 +116,173 @@ def _save(
 
 
 def set_overlap(*, actor: Actor, tasks: Iterable[Task], overlap: int) -> tuple[int, int]:
-    """Ask for more or fewer answers per task, while people work.
+    """Ask for more or fewer answers per task, while people work. Returns how many changed, and how many could not go as low.
 
     Raising adds slots. Lowering closes open ones; answers that were given, or are being given, stay, so a task never has fewer
-    places than it has answers: the second number returned counts the tasks that could not go as low as asked.
+    places than it has answers.
     """
     require_role(actor, *MANAGERS)
     check_overlap(overlap)
     changed = kept = 0
-    batches: set[int] = set()
-    for pk in sorted(task.pk for task in tasks if not task.is_gold):
+    batches: set[int | None] = set()
+    for pk in sorted(task.pk for task in tasks if not task.is_gold and task.project_id == actor.project_id):
         with transaction.atomic():
             task = _locked(pk)
             wanted = max(overlap, _fit(task, overlap))
-            changed += wanted != task.overlap or wanted == overlap
+            changed += wanted != task.overlap
             kept += wanted != overlap
             _resize(task, wanted)
-            if task.batch_id is not None:
-                batches.add(task.batch_id)
-    _refill(batches)
+            batches.add(task.batch_id)
+    fill_budgets(batches)
     return changed, kept
 
 
 def _locked(pk: int) -> Task:
     """The task with its slots locked: slots first, as the hot statement takes them."""
     list(Slot.objects.filter(task_id=pk).select_for_update().order_by("pk").values_list("pk", flat=True))
-    return Task.objects.select_for_update(of=("self",)).select_related("project", "queue").get(pk=pk)
+    return Task.objects.select_for_update(of=("self",)).select_related("project", "batch", "schema").get(pk=pk)
 
 
 def _fit(task: Task, overlap: int) -> int:
-    """Close open slots until `overlap` places are left, as far as they are free. Returns the places left."""
+    """Close waiting slots until `overlap` places are left, as far as there are any. Returns the places left."""
     slots = list(Slot.objects.filter(task=task).order_by("ordinal"))
     in_hand = sum(slot.state in IN_HAND for slot in slots)
-    free = [slot for slot in slots if slot.state in (Slot.State.OPEN, Slot.State.HELD)]
-    surplus = free[max(overlap - in_hand, 0) :]
+    waiting = [slot for slot in slots if slot.state in WAITING]
+    surplus = waiting[max(overlap - in_hand, 0) :]
     Slot.objects.filter(pk__in=[slot.pk for slot in surplus]).update(state=Slot.State.CLOSED)
-    return in_hand + len(free) - len(surplus)
+    return in_hand + len(waiting) - len(surplus)
 
 
 def _resize(task: Task, overlap: int) -> None:
-    places = Slot.objects.filter(task=task).exclude(state=Slot.State.CLOSED).count()
-    task.overlap = overlap
+    """Make it `overlap` places; the caller has closed what is too much."""
+    was, task.overlap = task.state, overlap
     if task.state != Task.State.ARCHIVED:
         task.state = Task.State.COMPLETE if task.done >= overlap else Task.State.OPEN
     task.save(update_fields=["overlap", "state"])
-    if places < overlap and task.state != Task.State.ARCHIVED:
-        _add_slots(task, overlap - places)
-
-
-def _add_slots(task: Task, count: int) -> None:
-    """Reuse places that were closed before making new ones."""
+    if task.state == Task.State.ARCHIVED:
+        return
+    if was == Task.State.OPEN and task.state == Task.State.COMPLETE:
+        Outbox.objects.create(consumer="reviews", topic="task.answered", object_id=task.pk)
     router = Router(task.project)
-    closed = list(Slot.objects.filter(task=task, state=Slot.State.CLOSED, actor=None).order_by("ordinal")[:count])
-    waiting = Slot.State.HELD if task.batch is not None and task.batch.budget is not None else Slot.State.OPEN
-    Slot.objects.filter(pk__in=[slot.pk for slot in closed]).update(state=waiting)
-    refile(router, closed)
-    if len(closed) < count:
-        last = Slot.objects.filter(task=task).order_by("-ordinal").values_list("ordinal", flat=True).first()
+    places = Slot.objects.filter(task=task).exclude(state=Slot.State.CLOSED).count()
+    _add_slots(router, task, overlap - places)
+    move_waiting(router, [task])
+
+
+def _add_slots(router: Router, task: Task, count: int) -> None:
+    """Reuse places that were closed before making new ones."""
+    if count <= 0:
+        return
+    held = task.batch is not None and task.batch.budget is not None
+    state = Slot.State.HELD if held else Slot.State.OPEN
+    closed = Slot.objects.filter(task=task, state=Slot.State.CLOSED, actor=None).order_by("ordinal")
+    again = list(closed.select_related("task", "lane")[:count])
+    open_again(router, again, state=state)
+    if len(again) < count:
+        last = Slot.objects.filter(task=task).aggregate(last=Max("ordinal"))["last"]
         first = 0 if last is None else last + 1
-        Slot.objects.bulk_create(new_slots(router, [task], range(first, first + count - len(closed))))
-
-
-def _refill(batches: Iterable[int]) -> None:
-    for batch in Batch.objects.filter(pk__in=set(batches), budget__isnull=False):
-        with transaction.atomic():
-            fill_budget(batch)
+        save_new_slots(more_slots(router, task, range(first, first + count - len(again)), state))
 
 
 def set_priority(*, actor: Actor, tasks: Iterable[Task], priority: int) -> int:
-    """Move tasks forward or back: their waiting slots go to the lane of that priority."""
+    """Move tasks forward or back: their waiting slots go to the lane of that priority. Returns how many were moved."""
     require_role(actor, *MANAGERS)
     if not 0 <= priority <= 9:
         raise Invalid(_("Priority is a number from 0 to 9; 9 comes first."))
-    return _move(actor.project, tasks, priority=priority)
+    return _move(actor, (task for task in tasks if task.priority != priority), priority=priority)
 
 
 def set_batch(*, actor: Actor, tasks: Iterable[Task], batch: Batch | None) -> int:
-    """Put tasks into a batch, or (None) take them out of theirs."""
+    """Put tasks into a batch, or (None) take them out of theirs. Returns how many were moved."""
     require_role(actor, *MANAGERS)
-    tasks = list(tasks)
-    before = {task.batch_id for task in tasks if task.batch_id is not None}
-    moved = _move(actor.project, tasks, batch=batch)
-    _refill(before | ({batch.pk} if batch else set()))
+    check_batch(actor, batch)
+    moving = [task for task in tasks if task.batch_id != (batch.pk if batch else None)]
+    held = batch is not None and batch.budget is not None
+    moved = _move(actor, moving, waiting=Slot.State.HELD if held else Slot.State.OPEN, batch=batch)
+    fill_budgets({task.batch_id for task in moving} | {batch.pk if batch else None})
     return moved
+
+
+def check_batch(actor: Actor, batch: Batch | None) -> None:
+    if batch is not None and batch.project_id != actor.project_id:
+        raise NotFound(_("There is no such batch here."))
+    if batch is not None and batch.state == Batch.State.ARCHIVED:
+        raise Conflict(_("The batch %s is archived.") % batch, hint=_("Resume it first, or choose another."))
 
 
 def assign(*, actor: Actor, tasks: Iterable[Task], pool_id: int = EVERYONE) -> int:
     """Keep tasks for a group (its id), for one person (minus the actor's id), or (0) give them back to everybody.
 
-    Slots already in somebody's hands stay there.
+    Slots already in somebody's hands stay there. Returns how many were moved.
     """
     require_role(actor, *MANAGERS)
-    return _move(actor.project, tasks, pool_id=pool_id)
+    with transaction.atomic():
+        _check_pool(actor, pool_id)
+        return _move(actor, (task for task in tasks if task.pool_id != pool_id), pool_id=pool_id)
 
 
-def set_scores(*, actor: Actor, scores: dict[str, float | None]) -> int:
+def _check_pool(actor: Actor, pool_id: int) -> None:
+    """The group is locked, so that nobody deletes it meanwhile."""
+    if pool_id > 0:
+        known = bool(Group.objects.select_for_update(no_key=True).filter(pk=pool_id, project=actor.project))
+    else:
+        people = Actor.objects.filter(project=actor.project, membership__isnull=False)
+        known = pool_id == EVERYONE or people.filter(pk=-pool_id).exists()
+    if not known:
+        raise NotFound(_("There is no such person or group here."))
+
+
+def short_of_people(tasks: Iterable[Task], people: int) -> int:
+    """How many tasks want more answers than there are people to give them: nobody answers a task twice."""
+    return sum(task.overlap > people for task in tasks)
+
+
+def set_scores(*, actor: Actor, scores: Mapping[str, float | None]) -> int:
     """Say how much an answer to each task (by public id) would teach. Queues ordered by score follow at once.
 
-    Returns how many tasks were scored; unknown ids are an error and nothing is written.
+    Returns how many tasks were scored; unknown ids and scores that are no numbers are an error and nothing is written.
     """
     require_role(actor, *MANAGERS)
+    wrong = [public_id for public_id, score in scores.items() if score is not None and not math.isfinite(score)]
+    if wrong:
+        raise Invalid(_("The score of %(id)s is not a finite number.") % {"id": wrong[0][:60]})
     with transaction.atomic():
         tasks = list(Task.objects.filter(project=actor.project, public_id__in=scores))
         unknown = sorted(set(scores) - {task.public_id for task in tasks})
         if unknown:
-            raise Invalid(_("There is no task %(id)s in this project.") % {"id": unknown[0][:60]})
+            raise Invalid(_("There is no task %(id)s in this project.") % {"id": shown(unknown[0][:60])})
+        keys = lock_tasks([task.pk for task in tasks])
         for task in tasks:
             task.score = scores[task.public_id]
         Task.objects.bulk_update(tasks, ["score"], batch_size=1000)
-        _refile(actor.project, tasks)
+        file_again(actor.project, keys)
     return len(tasks)
 
 
-def _move(project: Project, tasks: Iterable[Task], **changes: Any) -> int:
-    """Change what decides where tasks are filed, and file their waiting slots anew."""
-    chosen = [task for task in tasks if not task.is_gold]
+def _move(actor: Actor, tasks: Iterable[Task], *, waiting: int | None = None, **changes: Any) -> int:
+    """Change what decides where tasks are filed, and file their waiting slots anew. Gold stays where it is."""
+    keys = [task.pk for task in tasks if not task.is_gold and task.project_id == actor.project_id]
     with transaction.atomic():
-        keys = [task.pk for task in chosen]
-        Task.objects.filter(pk__in=keys, project=project).update(**changes)
-        fresh = list(Task.objects.filter(pk__in=keys).select_related("batch", "schema"))
-        router = Router(project)
-        for task in fresh:
-            batch = task.batch.name if task.batch else ""
-            task.queue = router.queue_for(facts_of(task, batch=batch, schema=task.schema.name))
-        Task.objects.bulk_update(fresh, ["queue"], batch_size=1000)
-        if "batch" in changes:
-            budgeted = changes["batch"] is not None and changes["batch"].budget is not None
-            waiting = Slot.objects.filter(task_id__in=keys, state__in=(Slot.State.OPEN, Slot.State.HELD))
-            waiting.update(state=Slot.State.HELD if budgeted else Slot.State.OPEN)
-        _refile(project, fresh)
-    return len(fresh)
-
-
-def _refile(project: Project, tasks: Sequence[Task]) -> None:
-    waiting = (Slot.State.OPEN, Slot.State.HELD)
-    slots = Slot.objects.filter(task__in=tasks, state__in=waiting).order_by("ordinal", "task_id")
-    refile(Router(project), list(slots))
+        file_again(actor.project, keys, waiting=waiting, **changes)
+    return len(keys)
 
 
 def archive_tasks(*, actor: Actor, tasks: Iterable[Task], deletion: BulkEdit | None = None) -> int:
     """Take tasks out of the queue. What people said of them stays; whoever has one open is told when they submit."""
     require_role(actor, *MANAGERS)
     archived = 0
-    batches: set[int] = set()
-    for pk in sorted(task.pk for task in tasks):
+    batches: set[int | None] = set()
+    for pk in sorted(task.pk for task in tasks if task.project_id == actor.project_id):
         with transaction.atomic():
             task = _locked(pk)
             if task.state == Task.State.ARCHIVED:
                 continue
-            Slot.objects.filter(task=task, state__in=(Slot.State.OPEN, Slot.State.HELD)).update(state=Slot.State.CLOSED)
+            Slot.objects.filter(task=task, state__in=WAITING).update(state=Slot.State.CLOSED)
             task.state, task.deletion = Task.State.ARCHIVED, deletion
             task.save(update_fields=["state", "deletion"])
             archived += 1
-            if task.batch_id is not None:
-                batches.add(task.batch_id)
-    _refill(batches)
+            batches.add(task.batch_id)
+    fill_budgets(batches)
     return archived
 
 
@@ -270,13 +290,18 @@ def restore_tasks(*, actor: Actor, tasks: Iterable[Task]) -> int:
     """Put archived tasks back as they were: as many places as before, those that were answered still answered."""
     require_role(actor, *MANAGERS)
     restored = 0
-    for pk in sorted(task.pk for task in tasks):
+    batches: set[int | None] = set()
+    for pk in sorted(task.pk for task in tasks if task.project_id == actor.project_id):
         with transaction.atomic():
             task = _locked(pk)
             if task.state != Task.State.ARCHIVED:
                 continue
             task.state, task.deletion = Task.State.OPEN, None
-            task.save(update_fields=["state", "deletion"])
-            _resize(task, task.overlap)
+            task.queue = Router(task.project).home_of(task)
+            task.save(update_fields=["state", "deletion", "queue"])
+            if not task.is_gold:  # gold has a slot for each reader, made when it is handed out
+                _resize(task, task.overlap)
             restored += 1
+            batches.add(task.batch_id)
+    fill_budgets(batches)
     return restored
