@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help setup demo loop up test test-quick lint format clean
+.PHONY: help setup demo loop up test test-quick lint format bench-queue prove-overlap clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,6 +34,12 @@ lint: setup ## format, ruff, mypy, import contracts, migrations, templates, text
 
 format: setup ## rewrite files in the house format
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
+
+bench-queue: setup ## measure the labeling queue against a one-INSERT floor (DATABASE_URL: PostgreSQL)
+	@$(PY) -m benchmarks.queue
+
+prove-overlap: setup ## prove exactly N answers per task under kill -9 (DATABASE_URL: PostgreSQL)
+	@$(PY) -m benchmarks.prove
 
 clean: ## remove var/ (data, runs, models) but not .venv
 	rm -rf var

@@ -15,7 +15,8 @@ from accounts.services import EVERYBODY, MANAGERS
 from annotation import serializers as shapes
 from annotation.data import Claim
 from annotation.pairs import pairs_from_ids, pairs_from_job
-from annotation.selectors import export_lines, get_annotation_for, get_slot_for, served, slot_ids_for
+from annotation.exporting import export_lines
+from annotation.selectors import get_annotation_for, get_queue_for, get_slot_for, served, slot_ids_for
 from annotation.services import slots
 from annotation.services.guidelines import publish_guideline
 from annotation.services.tasks import create_pairwise_tasks
@@ -65,7 +66,10 @@ class QueueNext(APIView):
         require_scope(request, Scope.ANNOTATE)
         shape = shapes.NextSerializer(data=request.data)
         shape.is_valid(raise_exception=True)
-        claim = slots.take_next(actor=actor, holding=slot_ids_for(actor, shape.validated_data["holding"]))
+        asked = shape.validated_data
+        queue = get_queue_for(actor, asked["queue"]) if "queue" in asked else None
+        holding = slot_ids_for(actor, asked["holding"]) if asked["holding"] else []
+        claim = slots.take_next(actor=actor, holding=holding, queue=queue)
         return Response(_slot(actor, claim), status=200) if claim else Response(status=204)
 
 
@@ -103,7 +107,7 @@ class Submit(SlotAction):
             then_next=request.query_params.get("next") == "1",
         )
         following = _slot(actor, claim) if claim else None
-        return Response({"annotation": shapes.AnnotationSerializer(annotation).data, "next": following})
+        return Response({"annotation": shapes.annotation_json(annotation), "next": following})
 
 
 class Skip(SlotAction):

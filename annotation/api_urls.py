@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from annotation import api
+from annotation import api, api_live
 from ground.converters import PublicId
 
 register_converter(PublicId, "public_id")
@@ -11,6 +11,7 @@ urlpatterns = [
     path("projects/<slug:slug>/tasks", api.Tasks.as_view(), name="api-tasks"),
     path("projects/<slug:slug>/guidelines", api.Guidelines.as_view(), name="api-guidelines"),
     path("projects/<slug:slug>/queue:next", api.QueueNext.as_view(), name="api-queue-next"),
+    path("projects/<slug:slug>/queue:live", api_live.QueueLive.as_view(), name="api-queue-live"),
     path("projects/<slug:slug>/export.jsonl", api.Export.as_view(), name="api-export"),
     path("projects/<slug:slug>/annotations/<public_id:annotation>:undo", api.Undo.as_view(), name="api-undo"),
     path("slots/<public_id:slot>:submit", api.Submit.as_view(), name="api-submit"),

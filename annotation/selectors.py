@@ -1,8 +1,6 @@
 """Gated reads of the queue and of what was said."""
 
-import functools
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, Q
@@ -12,29 +10,37 @@ from accounts.models import Actor, Project
 from annotation.data import Candidate as ShownCandidate
 from annotation.data import Claim, Content, ServedTask
 from annotation.display import SIDES, display_order, to_candidate_order
-from annotation.models import Annotation, Candidate, Draft, Guideline, Schema, Slot, Task
+from annotation.models import Annotation, Candidate, Draft, Guideline, Queue, Schema, Slot, Task
 from ground.errors import NotFound
-
-EXPORT_PAGE = 2000
 
 
 def get_slot_for(actor: Actor, public_id: str) -> Slot:
     """A slot of the actor's project, with its task and schema. Errors: NotFound."""
     task_id, ordinal = _parts(public_id)
-    here = Slot.objects.select_related("task__schema", "task__project", "task__queue").filter(
+    here = Slot.objects.select_related("task").filter(
         task__public_id=task_id, task__project_id=actor.project_id
     )
     # Gold has a slot per actor, all shown as the first: an ordinal that grew with every reader would give it away.
-    slot = here.filter(ordinal=ordinal).exclude(task__purpose=Task.Purpose.GOLD).first()
-    slot = slot or here.filter(task__purpose=Task.Purpose.GOLD, actor=actor).first()
-    if slot is None:
-        raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]})
+    wanted = Q(ordinal=ordinal, task__purpose=Task.Purpose.PRODUCTION) | Q(actor=actor, task__purpose=Task.Purpose.GOLD)
+    try:
+        slot = here.get(wanted)
+    except Slot.DoesNotExist:
+        raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]}) from None
+    slot.task.project = actor.project
     return slot
 
 
 def _parts(public_id: str) -> tuple[str, int]:
     body, _underscore, ordinal = public_id.removeprefix("slt_").rpartition("_")
     return f"tsk_{body}", int(ordinal) if ordinal.isascii() and ordinal.isdigit() and len(ordinal) < 3 else -1
+
+
+def get_queue_for(actor: Actor, name: str) -> Queue:
+    """A queue of the actor's project, by name. Errors: NotFound."""
+    queue = Queue.objects.filter(project_id=actor.project_id, name=name).first()
+    if queue is None:
+        raise NotFound(_("There is no queue %(name)s here.") % {"name": name[:80]})
+    return queue
 
 
 def get_annotation_for(actor: Actor, public_id: str) -> Annotation:
@@ -49,7 +55,7 @@ def served(actor: Actor, claim: Claim) -> ServedTask:
     """Everything needed to judge the claimed slot, candidates in this actor's order."""
     content = claim.content or _content(actor, claim.task_id)
     order = display_order(task_id=claim.task_id, actor_id=actor.pk, count=len(content.texts))
-    schema = schema_body(content.schema_id)
+    schema = Schema.body_of(content.schema_id)
     return ServedTask(
         id=f"slt_{content.task_id.removeprefix('tsk_')}_{claim.ordinal}",
         lease=str(claim.token),
@@ -75,13 +81,6 @@ def _content(actor: Actor, task_id: int) -> Content:
         texts=list(Candidate.objects.filter(task=task).order_by("ordinal").values_list("completion__text", flat=True)),
         draft=draft.answers if draft else None,
     )
-
-
-@functools.lru_cache(maxsize=1000)
-def schema_body(schema_id: int) -> dict[str, Any]:
-    """A schema never changes, so it is read once."""
-    body: dict[str, Any] = Schema.objects.get(pk=schema_id).body
-    return body
 
 
 def answer_as_shown(actor: Actor, annotation: Annotation) -> dict[str, Any]:
@@ -130,65 +129,3 @@ def judges(project: Project) -> list[dict[str, Any]]:
         .order_by("-answers")
     )
     return [dict(row) for row in rows]
-
-
-def export_lines(project: Project) -> Iterator[str]:
-    """One JSON line per task with all its answers, in keyset pages so that memory stays flat and no snapshot is held."""
-    last = 0
-    while True:
-        tasks = list(
-            Task.objects.filter(project=project, pk__gt=last)
-            .select_related("prompt", "schema")
-            .order_by("pk")[:EXPORT_PAGE]
-        )
-        if not tasks:
-            return
-        yield from _lines(tasks)
-        last = tasks[-1].pk
-
-
-def _lines(tasks: list[Task]) -> Iterator[str]:
-    said: dict[int, list[dict[str, Any]]] = {task.pk: [] for task in tasks}
-    for annotation in Annotation.objects.filter(task__in=tasks).select_related("actor", "guideline").order_by("pk"):
-        said[annotation.task_id].append(exported_annotation(annotation))
-    shown: dict[int, list[dict[str, Any]]] = {task.pk: [] for task in tasks}
-    for candidate in (
-        Candidate.objects.filter(task__in=tasks).select_related("completion__version__model").order_by("ordinal")
-    ):
-        completion = candidate.completion
-        shown[candidate.task_id].append(
-            {
-                "id": completion.public_id,
-                "text": completion.text,
-                "source": completion.source,
-                "version": completion.version.public_id if completion.version else None,
-            }
-        )
-    for task in tasks:
-        line = {
-            "id": task.public_id,
-            "external_id": task.external_id,
-            "state": Task.State(task.state).name.lower(),
-            "overlap": task.overlap,
-            "schema": str(task.schema),
-            "prompt": task.prompt.messages if task.prompt else None,
-            "candidates": shown[task.pk],
-            "annotations": said[task.pk],
-        }
-        yield json.dumps(line, ensure_ascii=False) + "\n"
-
-
-def exported_annotation(annotation: Annotation) -> dict[str, Any]:
-    return {
-        "id": annotation.public_id,
-        "actor": annotation.actor.public_id,
-        "actor_kind": annotation.actor.kind,
-        "key": annotation.key,
-        "answers": annotation.answers,
-        "display_order": annotation.display_order,
-        "counted": annotation.counted,
-        "surplus": annotation.surplus,
-        "seconds": annotation.seconds,
-        "guideline": annotation.guideline.public_id if annotation.guideline else None,
-        "at": annotation.created_at.isoformat(),
-    }

@@ -48,6 +48,7 @@ class NewGuidelineSerializer(StrictSerializer):
 
 
 class NextSerializer(StrictSerializer):
+    queue = serializers.SlugField(max_length=80, required=False, help_text="only from the queue of this name")
     holding = serializers.ListField(child=serializers.CharField(max_length=80), default=list, max_length=20)
 
 
@@ -69,6 +70,8 @@ class CandidateSerializer(serializers.Serializer):
 
 class TaskInSlotSerializer(serializers.Serializer):
     id = serializers.CharField()
+    fields_shown = serializers.JSONField(help_text="[{name, text}]: what of `data` is shown, under which words")
+    data = serializers.JSONField()
     prompt = serializers.JSONField()
     candidates = CandidateSerializer(many=True)
     questions = serializers.JSONField()
@@ -98,6 +101,21 @@ class SubmittedSerializer(serializers.Serializer):
     next = SlotSerializer(allow_null=True)
 
 
+def annotation_json(annotation: Annotation) -> dict[str, Any]:
+    """What `AnnotationSerializer` documents, built by hand: every answer passes here."""
+    return {
+        "id": annotation.public_id,
+        "task": annotation.task.public_id,
+        "key": annotation.key,
+        "answers": annotation.answers,
+        "display_order": annotation.display_order,
+        "counted": annotation.counted,
+        "surplus": annotation.surplus,
+        "seconds": annotation.seconds,
+        "created_at": annotation.created_at.isoformat(),
+    }
+
+
 def slot_json(slot: ServedTask) -> dict[str, Any]:
     return {
         "id": slot.id,
@@ -105,6 +123,8 @@ def slot_json(slot: ServedTask) -> dict[str, Any]:
         "lease_expires_at": slot.lease_expires_at.isoformat(),
         "task": {
             "id": slot.task_id,
+            "fields_shown": slot.fields,
+            "data": slot.data,
             "prompt": slot.prompt,
             "candidates": [{"side": candidate.side, "text": candidate.text} for candidate in slot.candidates],
             "questions": slot.questions,

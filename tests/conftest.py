@@ -34,6 +34,19 @@ class Cast:
     mallory: Any
 
 
+@pytest.fixture(autouse=True)
+def forget_schemas() -> None:
+    """Keys come back when a test is rolled back; what a process knows of an immutable row must not outlive it."""
+    from django.apps import apps
+
+    if apps.ready:
+        from annotation.models import Schema
+        from annotation.services import gold
+
+        Schema.body_of.cache_clear()
+        gold._mixing.clear()
+
+
 @pytest.fixture
 def cast(db: None) -> Cast:
     from tests.factories import make_cast

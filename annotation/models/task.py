@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +32,13 @@ class Schema(Row):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
+
+    @staticmethod
+    @functools.lru_cache(maxsize=1000)
+    def body_of(pk: int) -> dict[str, Any]:
+        """The body of a schema by its key, read once by each process: a schema never changes."""
+        body: dict[str, Any] = Schema.objects.values_list("body", flat=True).get(pk=pk)
+        return body
 
 
 class Guideline(Row):

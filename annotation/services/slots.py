@@ -17,9 +17,9 @@ from annotation.dialect import Asker
 from annotation.display import order_for, to_candidate_order
 from annotation.errors import KeyReused, LeaseLost, NothingToUndo, TaskGone
 from annotation.filing import reopen
-from annotation.models import Annotation, Draft, Mark, PastLease, Queue, QueueReset, Skip, Slot, Task, Withdrawal
+from annotation.models import Annotation, Case, Draft, Mark, PastLease, Queue, QueueReset, Schema, Skip, Slot, Task, Withdrawal
 from annotation.schemas import check_answers, flags_in
-from annotation.services import gold
+from annotation.services import gold, routing
 from ground import clock
 from ground.errors import Invalid, NotFound
 from ground.ids import new_public_id
@@ -81,8 +81,7 @@ def _as_claim(slot: Slot, token: uuid.UUID, expires: datetime) -> Claim:
 def _claim(actor: Actor, queue: Queue | None) -> Claim | None:
     for attempt in (1, 2, 3):
         try:
-            with transaction.atomic():
-                return dialect.claim(_asker(actor, queue), now=clock.now(), lease=_lease())
+            return dialect.claim(_asker(actor, queue), now=clock.now(), lease=_lease())
         except IntegrityError:
             # A second tab of the same person took a sister slot of the same task between our look and our lock.
             if attempt == 3:
@@ -144,7 +143,7 @@ def _checked(actor: Actor, slot: Slot, key: str, answers: Any, seconds: float | 
     if not key or len(key) > 80:
         raise Invalid(_("Send an Idempotency-Key of 1 to 80 characters, new for each answer, the same on a retry."))
     try:
-        checked = check_answers(slot.task.schema.body, answers)
+        checked = check_answers(Schema.body_of(slot.task.schema_id), answers)
     except ValueError as error:
         raise Invalid(str(error)) from error
     order = order_for(actor, slot.task)
@@ -181,16 +180,14 @@ def _submit(
 ) -> tuple[int | None, Claim | None]:
     asker = _asker(actor)
     try:
-        with transaction.atomic():
-            if then_next:
-                return dialect.submit_and_claim(asker, slot_id=slot.pk, token=token, answer=answer, lease=_lease())
-            return dialect.submit(asker, slot_id=slot.pk, token=token, answer=answer), None
+        if then_next:
+            return dialect.submit_and_claim(asker, slot_id=slot.pk, token=token, answer=answer, lease=_lease())
+        return dialect.submit(asker, slot_id=slot.pk, token=token, answer=answer), None
     except IntegrityError:
         # Either the claim met a sister slot taken in another tab, or this very submit is running twice. Once more, apart.
         if Annotation.objects.filter(actor=actor, key=answer.key).exists():
             return None, None
-        with transaction.atomic():
-            return dialect.submit(asker, slot_id=slot.pk, token=token, answer=answer), None
+        return dialect.submit(asker, slot_id=slot.pk, token=token, answer=answer), None
 
 
 def _submit_late(actor: Actor, slot: Slot, answer: Answer) -> Annotation:
@@ -226,7 +223,9 @@ def _place_for_late(actor: Actor, slot: Slot) -> Slot | None:
     """The slot a late answer may fill: the actor's own, else a free one, unless this actor's answer already counts."""
     mine = Slot.objects.filter(task_id=slot.task_id, actor=actor).first()
     if mine is not None:
-        return _finish(mine) if mine.state in HELD else None
+        # A closed slot of gold takes a late answer as an open one of any other task does.
+        free = mine.state in HELD or (slot.task.is_gold and mine.state == Slot.State.CLOSED)
+        return _finish(mine) if free else None
     if Annotation.objects.filter(task_id=slot.task_id, actor=actor, counted=True).exists():
         return None
     for spare in Slot.objects.filter(task_id=slot.task_id, state=Slot.State.OPEN).order_by("ordinal"):
@@ -255,6 +254,8 @@ def undo(*, actor: Actor, annotation: Annotation) -> Claim:
         raise NotFound(_("There is no such answer of yours."))
     if gold.was_told(annotation):
         raise NothingToUndo(_("This answer was checked and you were told the result."))
+    if annotation.rulings.filter(case__state=Case.State.SETTLED).exists():
+        raise NothingToUndo(_("This answer was reviewed; it stays as the reviewer saw it."))
     with transaction.atomic():
         slot = Slot.objects.select_for_update(of=("self",)).select_related("task").get(pk=annotation.slot_id)
         if Annotation.objects.filter(pk=annotation.pk, counted=True).update(counted=False) != 1:
@@ -265,6 +266,9 @@ def undo(*, actor: Actor, annotation: Annotation) -> Claim:
             raise NothingToUndo(_("This task was taken away meanwhile."))
         dialect.count_answer(annotation.task_id, -1)
         Outbox.objects.create(consumer="preferences", topic="annotation.withdrawn", object_id=annotation.pk)
+        routing.look_again(annotation.task_id)
+        if slot.task.is_gold:
+            gold.unscore(annotation)
     return claim
 
 
@@ -285,6 +289,9 @@ def retract(*, actor: Actor, annotation: Annotation, reason: str) -> None:
             reopen(held, PastLease.Ending.RETRACTED)
             dialect.count_answer(annotation.task_id, -1)
         Outbox.objects.create(consumer="preferences", topic="annotation.withdrawn", object_id=annotation.pk)
+        routing.look_again(annotation.task_id)
+        if annotation.task.is_gold:
+            gold.unscore(annotation)
         record_event(
             project=annotation.project,
             actor=actor,

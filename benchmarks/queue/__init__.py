@@ -1,0 +1,1 @@
+"""How fast the labeling queue is, through its public contract. `make bench-queue`."""

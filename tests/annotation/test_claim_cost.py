@@ -1,0 +1,47 @@
+"""What a claim reads, by the database's own account."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from annotation import dialect
+from benchmarks.queue.seed import seed_history, seed_project, seed_tasks
+from ground import clock
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="EXPLAIN of the PostgreSQL statement"),
+]
+
+
+def rows_read(plan: str) -> int:
+    """Rows that index and table scans returned or threw away, over all their loops."""
+    read = 0
+    for line in plan.splitlines():
+        scan = re.search(r"Scan.*actual rows=(\d+) loops=(\d+)", line)
+        if scan and "CTE Scan" not in line:
+            read += int(scan[1]) * int(scan[2])
+        thrown = re.search(r"Rows Removed by (?:Filter|Join Filter|Index Recheck): (\d+)", line)
+        read += int(thrown[1]) if thrown else 0
+    return read
+
+
+@pytest.mark.parametrize("done", [0, 50_000])
+def test_a_claim_reads_at_most_fifty_rows_however_much_its_annotator_did(done, monkeypatch):
+    """60,000 tasks at overlap 3; the annotator answered 50,000 of them. Without marks the claim would look at all of those."""
+    monkeypatch.setattr("benchmarks.queue.seed.settle", lambda: None)
+    seeded = seed_project("costly", 1)
+    seed_tasks(seeded, 60_000, overlap=3)
+    [actor] = seeded.annotators
+    if done:
+        seed_history(seeded, actor, done)
+    with connection.cursor() as cursor:
+        for table in ("task", "slot", "annotation", "mark", "lane"):
+            cursor.execute(f"ANALYZE annotation_{table}")
+        values = dialect._claim_values(dialect.Asker(actor.pk, seeded.project.pk), clock.now(), timedelta(minutes=15))
+        cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) {dialect.CLAIM_SQL}", values)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Index Scan using slot_open" in plan, plan
+    assert rows_read(plan) <= 50, plan
