@@ -66,3 +66,36 @@ class ServedTask:
     questions: list[dict[str, Any]]
     draft: dict[str, Any] | None
     answer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """How an answer to a gold task did, told to its author at once: candidates in the order they were shown."""
+
+    score: float
+    right_answers: dict[str, Any]
+    explanation: str
+
+
+@dataclass(frozen=True)
+class NewRuling:
+    """What a reviewer says of one answer."""
+
+    verdict: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A reviewer's decision about a case: a ruling for every answer by its name there, and what is to stand for the task.
+
+    `answers` (candidates as the reviewer saw them) or `adopt` (the name of an answer) make the overall answer; `ask_again` opens the
+    places of rejected answers for somebody else instead.
+    """
+
+    rulings: dict[str, NewRuling]
+    cause: str
+    comment: str = ""
+    answers: Any = None
+    adopt: str = ""
+    ask_again: bool = False

@@ -123,7 +123,7 @@ def _responsible(move: AliasMove) -> Actor:
 
 
 def _overlap(move: AliasMove) -> int:
-    last = Task.objects.filter(project=move.alias.model.project).order_by("-pk").first()
+    last = Task.objects.production().filter(project=move.alias.model.project).order_by("-pk").first()
     return last.overlap if last else DEFAULT_OVERLAP
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Q, When
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
@@ -15,17 +15,17 @@ from ground.errors import NotFound
 
 
 def get_slot_for(actor: Actor, public_id: str) -> Slot:
-    """A slot of the actor's project, with its task and schema. Errors: NotFound."""
+    """The actor's own slot of the task that the id names, else the one of its ordinal, else any. Errors: NotFound.
+
+    Everybody sees their slot of a task as `_0`, and whatever number is asked for, the answer is the same for gold, which has a
+    slot per actor, as for any other task: nobody can ask which is which.
+    """
     task_id, ordinal = _parts(public_id)
-    here = Slot.objects.select_related("task").filter(
-        task__public_id=task_id, task__project_id=actor.project_id
-    )
-    # Gold has a slot per actor, all shown as the first: an ordinal that grew with every reader would give it away.
-    wanted = Q(ordinal=ordinal, task__purpose=Task.Purpose.PRODUCTION) | Q(actor=actor, task__purpose=Task.Purpose.GOLD)
-    try:
-        slot = here.get(wanted)
-    except Slot.DoesNotExist:
-        raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]}) from None
+    of_task = Slot.objects.select_related("task").filter(task__public_id=task_id, task__project_id=actor.project_id)
+    nearest = Case(When(actor=actor, then=0), When(ordinal=ordinal, then=1), default=2)
+    slot = of_task.order_by(nearest, "ordinal").first()
+    if slot is None:
+        raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]})
     slot.task.project = actor.project
     return slot
 
@@ -57,7 +57,7 @@ def served(actor: Actor, claim: Claim) -> ServedTask:
     order = display_order(task_id=claim.task_id, actor_id=actor.pk, count=len(content.texts))
     schema = Schema.body_of(content.schema_id)
     return ServedTask(
-        id=f"slt_{content.task_id.removeprefix('tsk_')}_{claim.ordinal}",
+        id=f"slt_{content.task_id.removeprefix('tsk_')}_0",
         lease=str(claim.token),
         lease_expires_at=claim.expires_at,
         task_id=content.task_id,
@@ -89,13 +89,10 @@ def answer_as_shown(actor: Actor, annotation: Annotation) -> dict[str, Any]:
 
 
 def slot_ids_for(actor: Actor, public_ids: Iterable[str]) -> list[int]:
-    """Inner ids of the slots a client says it is looking at; unknown ones are left out."""
-    wanted = Q(pk=None)
-    for public_id in list(public_ids)[:20]:
-        task_id, ordinal = _parts(str(public_id))
-        wanted |= Q(task__public_id=task_id, ordinal=ordinal)
-        wanted |= Q(task__public_id=task_id, task__purpose=Task.Purpose.GOLD, actor=actor)
-    return list(Slot.objects.filter(wanted, task__project_id=actor.project_id).values_list("pk", flat=True))
+    """Inner ids of the actor's slots that a client says it is looking at; unknown ones are left out."""
+    tasks = [_parts(str(public_id))[0] for public_id in list(public_ids)[:20]]
+    mine = Slot.objects.filter(task__public_id__in=tasks, task__project_id=actor.project_id, actor=actor)
+    return list(mine.values_list("pk", flat=True))
 
 
 def current_guideline(project: Project) -> Guideline | None:
@@ -103,27 +100,38 @@ def current_guideline(project: Project) -> Guideline | None:
 
 
 def queue_counts(project: Project) -> dict[str, int]:
-    """Slots by state, tasks by state: what a manager sees of the queue."""
-    slots = Slot.objects.filter(task__project=project).exclude(task__state=Task.State.ARCHIVED)
+    """Slots by state, tasks by state: what a manager sees of the queue. Gold is no work that anybody waits for."""
+    production = Task.Purpose.PRODUCTION
+    slots = Slot.objects.filter(task__project=project, task__purpose=production).exclude(
+        task__state=Task.State.ARCHIVED
+    )
     counts = slots.aggregate(
         open=Count("pk", filter=Q(state=Slot.State.OPEN)),
         leased=Count("pk", filter=Q(state=Slot.State.LEASED)),
         done=Count("pk", filter=Q(state=Slot.State.DONE)),
     )
-    tasks = Task.objects.filter(project=project).aggregate(
-        tasks=Count("pk"), complete=Count("pk", filter=Q(state=Task.State.COMPLETE))
+    tasks = (
+        Task.objects.production()
+        .filter(project=project)
+        .aggregate(tasks=Count("pk"), complete=Count("pk", filter=Q(state=Task.State.COMPLETE)))
     )
     return {**counts, **tasks}
 
 
-def done_by(actor: Actor) -> int:
-    return Annotation.objects.filter(actor=actor, counted=True).count()
+def done_by(actor: Actor, *, production: bool = False) -> int:
+    """What an actor sees of its own work counts gold too: a number that stood still would give it away."""
+    said = Annotation.objects.filter(actor=actor, counted=True)
+    if production:
+        said = said.exclude(task__purpose=Task.Purpose.GOLD)
+    return said.count()
 
 
 def judges(project: Project) -> list[dict[str, Any]]:
-    """Who judged how much, simulated ones marked."""
+    """Who judged how much, simulated ones marked. Answers to gold check people; they are no judgements."""
+    gold = Task.objects.filter(project=project, purpose=Task.Purpose.GOLD).values("pk")
     rows = (
         Annotation.objects.filter(project=project, counted=True)
+        .exclude(task__in=gold)
         .values("actor__public_id", "actor__pseudonym", "actor__kind")
         .annotate(answers=Count("pk"))
         .order_by("-answers")

@@ -68,7 +68,7 @@ def _write(project: Project) -> dict[str, int]:
 def _judge(project: Project) -> dict[str, int]:
     """Tasks by how far they are: nobody has answered, some have, or somebody holds one now."""
     counts = queue_counts(project)
-    open_tasks = Task.objects.filter(project=project).open()
+    open_tasks = Task.objects.production().filter(project=project).open()
     begun = open_tasks.filter(done__gt=0).count()
     return {
         "tasks": counts["tasks"],

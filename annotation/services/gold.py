@@ -1,27 +1,27 @@
-"""Gold tasks, mixed in silently: drawn, handed out, scored, and what follows for whoever answered."""
+"""Gold tasks, mixed in silently: drawn, handed out, scored."""
 
 import random
 import time
 import uuid
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, Q
-from django.utils.translation import gettext as _
 
 from accounts.models import Actor
-from accounts.services import record_event
+from annotation import dialect
 from annotation.data import Claim
-from annotation.errors import Barred
 from annotation.filing import Router
 from annotation.models import Annotation, GoldScore, GroupMember, Queue, Slot, Standing, Task
 from annotation.scoring import likeness
+from annotation.selectors_gold import unseen
+from annotation.services.standings import judge, refuse_barred
 from ground import clock
 
-LEAST_GOLD = 5
-"""Gold answers below which nobody is warned, paused or blocked."""
+__all__ = ["claim", "draw", "forget_settings", "judge", "refuse_barred", "score", "score_missed", "was_told"]
+
+SWEPT = 500
 
 _chance = random.SystemRandom()
 _mixing: dict[int, tuple[float, list[Queue]]] = {}
@@ -30,17 +30,24 @@ _mixing: dict[int, tuple[float, list[Queue]]] = {}
 def draw(actor: Actor, queue: Queue | None = None) -> Queue | None:
     """The queue whose gold the actor's next task is to come from, or None: a test not passed yet, else by the gold rate.
 
-    What queues ask for is looked up at most every `QUEUE_CACHE_SECONDS`, so that a claim does not pay for it.
+    The rate is that of the queue the next task would come from, so gold comes only where there is work, and in the share asked
+    for. What queues ask for is looked up at most every `QUEUE_CACHE_SECONDS`, so that a claim does not pay for it.
     """
     mixing = [row for row in _mixing_queues(actor.project_id) if queue is None or row.pk == queue.pk]
     if not mixing:
         return None
-    tests = [row for row in mixing if row.is_test]
-    open_test = next((row for row in tests if _may_take(actor, row)), None) if tests else None
+    open_test = next((row for row in mixing if row.is_test and _may_take(actor, row)), None)
     if open_test is not None:
         return open_test
-    rated = [row for row in mixing if not row.is_test and _chance.random() < row.gold_rate]
-    return next((row for row in rated if _may_take(actor, row)), None)
+    drawn = _chance.random()
+    rated = {row.pk: row for row in mixing if not row.is_test and drawn < row.gold_rate}
+    return _of_next(actor, queue, rated) if rated else None
+
+
+def _of_next(actor: Actor, queue: Queue | None, rated: dict[int, Queue]) -> Queue | None:
+    waiting = dialect.next_waiting(dialect.Asker(actor.pk, actor.project_id, queue.pk if queue else None))
+    row = rated.get(waiting.lane.queue_id) if waiting else None
+    return row if row and _may_take(actor, row) else None
 
 
 def _mixing_queues(project_id: int) -> list[Queue]:
@@ -71,7 +78,7 @@ def claim(actor: Actor, queue: Queue) -> Claim | None:
     token, now = uuid.uuid4(), clock.now()
     expires = now + timedelta(seconds=settings.SLOT_LEASE_SECONDS)
     with transaction.atomic():
-        task = _unseen(actor, queue)
+        task = unseen(actor, queue).select_for_update(skip_locked=True, of=("self",)).order_by("?").first()
         if task is None:
             return None
         last = Slot.objects.filter(task=task).aggregate(last=Max("ordinal"))["last"]
@@ -90,94 +97,36 @@ def claim(actor: Actor, queue: Queue) -> Claim | None:
     return Claim(slot.pk, task.pk, 0, token, expires)
 
 
-def _unseen(actor: Actor, queue: Queue) -> Task | None:
-    gold = Task.objects.filter(queue=queue, purpose=Task.Purpose.GOLD, state=Task.State.OPEN, gold__isnull=False)
-    seen = Slot.objects.filter(actor=actor).values("task_id")
-    answered = Annotation.objects.filter(actor=actor).values("task_id")
-    fresh = gold.exclude(pk__in=seen).exclude(gold__promoted_from__in=answered)
-    return fresh.select_for_update(skip_locked=True, of=("self",)).order_by("?").first()
-
-
 def score(annotation: Annotation) -> GoldScore:
-    """Compare an answer to gold with the key, and draw the consequences. Called once for an annotation."""
+    """Compare an answer to gold with the key, once, and draw the consequences. A retried submit finds the first score."""
     task = Task.objects.select_related("gold", "schema", "queue").get(pk=annotation.task_id)
     alike = likeness(task.schema.body["questions"], annotation.answers, task.gold.answers)
     with transaction.atomic():
-        found, _made = GoldScore.objects.get_or_create(
-            annotation=annotation,
+        found, made = GoldScore.objects.get_or_create(
+            annotation_id=annotation.pk,
             defaults={"actor_id": annotation.actor_id, "queue": task.queue, "score": alike or 0.0},
         )
-        judge(Actor.objects.select_related("project").get(pk=annotation.actor_id), task.queue)
+        if made:
+            judge(_person(annotation.actor_id), task.queue)
     return found
 
 
-def judge(actor: Actor, queue: Queue) -> Standing:
-    """Look at the actor's latest gold answers and move its standing. Whoever is paused or blocked stays so until a manager acts."""
-    standing, _made = Standing.objects.select_for_update().get_or_create(
-        actor=actor, queue=queue, defaults={"changed_at": clock.now()}
-    )
-    scores = GoldScore.objects.filter(actor=actor, queue=queue, annotation__counted=True, pk__gt=standing.counted_after)
-    latest = list(scores.order_by("-pk").values_list("score", flat=True)[: queue.judged_over])
-    standing.right, standing.answered = sum(latest), len(latest)
-    state = _tested(queue, standing) if queue.is_test else _standing_of(queue, standing)
-    if state != standing.state and standing.state < Standing.State.PAUSED:
-        standing.state, standing.changed_at = state, clock.now()
-        standing.reason = _("%(right)s of the last %(all)d gold answers were right.") % {
-            "right": f"{standing.right:g}",
-            "all": standing.answered,
-        }
-        _tell(actor, queue, standing)
-    standing.save()
-    return standing
+def _person(actor_id: int) -> Actor:
+    return Actor.objects.select_related("project").get(pk=actor_id)
 
 
-def _standing_of(queue: Queue, standing: Standing) -> int:
-    if standing.answered < min(LEAST_GOLD, queue.judged_over):
-        return Standing.State.GOOD
-    share = standing.right / standing.answered
-    for below, state in (
-        (queue.block_below, Standing.State.BLOCKED),
-        (queue.pause_below, Standing.State.PAUSED),
-        (queue.warn_below, Standing.State.WARNED),
-    ):
-        if below is not None and share < below:
-            return state
-    return Standing.State.GOOD
+def score_missed() -> int:
+    """Score answers whose process died between writing them and looking at the key. Returns how many."""
+    answered = Annotation.objects.counted().filter(task__purpose=Task.Purpose.GOLD, gold_score=None)
+    missed = answered.filter(task__gold__isnull=False).exclude(task__state=Task.State.ARCHIVED)
+    return sum(bool(score(annotation)) for annotation in missed.order_by("pk")[:SWEPT])
 
 
-def _tested(queue: Queue, standing: Standing) -> int:
-    if standing.answered < queue.pass_after:
-        return Standing.State.GOOD
-    passed = standing.right / standing.answered >= queue.pass_share
-    return Standing.State.PASSED if passed else Standing.State.FAILED
-
-
-def _tell(actor: Actor, queue: Queue, standing: Standing) -> None:
-    if standing.state == Standing.State.PASSED and queue.qualifies_for is not None:
-        GroupMember.objects.get_or_create(group=queue.qualifies_for, actor=actor, defaults={"by_queue": queue})
-    data: dict[str, Any] = {"queue": queue.public_id, "state": Standing.State(standing.state).name.lower()}
-    record_event(
-        project=actor.project,
-        actor=None,
-        verb="standing.changed",
-        object_id=actor.public_id,
-        data={**data, "right": standing.right, "answered": standing.answered},
-    )
+def unscore(annotation: Annotation) -> None:
+    """The answer was taken back: its score counts no more, and its author's standing follows. In the caller's transaction."""
+    judge(_person(annotation.actor_id), annotation.task.queue)
 
 
 def was_told(annotation: Annotation) -> bool:
     """Whether the author was told at once how a gold answer did; then it cannot be taken back."""
     return annotation.task.is_gold and annotation.task.queue.gold_feedback
-
-
-def refuse_barred(actor: Actor) -> None:
-    """Errors: Barred when there is nothing for the actor because a queue paused or blocked it."""
-    barred = Standing.objects.filter(
-        actor=actor, queue__state=Queue.State.RUNNING, state__in=(Standing.State.PAUSED, Standing.State.BLOCKED)
-    ).first()
-    if barred is not None:
-        raise Barred(
-            _("You are %(state)s in this queue. %(reason)s")
-            % {"state": barred.get_state_display(), "reason": barred.reason},
-            hint=_("Read the guidelines again and ask a manager of the project to let you go on."),
-        )
