@@ -8,7 +8,8 @@ from annotation.models import Batch, Slot, Task
 from annotation.placing import open_again
 from annotation.routing import Router
 
-IN_PLAY = (Slot.State.OPEN, Slot.State.LEASED, Slot.State.DONE, Slot.State.PARKED)
+IN_HAND = (Slot.State.LEASED, Slot.State.DONE, Slot.State.PARKED)
+IN_PLAY = (Slot.State.OPEN, *IN_HAND)
 """What a batch's budget pays for."""
 
 MOST_AT_ONCE = 5000

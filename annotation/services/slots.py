@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor
@@ -17,7 +18,21 @@ from annotation.dialect import Asker
 from annotation.display import order_for, to_candidate_order
 from annotation.errors import KeyReused, LeaseLost, NothingToUndo, TaskGone
 from annotation.filing import reopen
-from annotation.models import Annotation, Case, Draft, Mark, PastLease, Queue, QueueReset, Schema, Skip, Slot, Task, Withdrawal
+from annotation.models import (
+    Annotation,
+    Case,
+    Draft,
+    GroupMember,
+    Mark,
+    PastLease,
+    Queue,
+    QueueReset,
+    Schema,
+    Skip,
+    Slot,
+    Task,
+    Withdrawal,
+)
 from annotation.schemas import check_answers, flags_in
 from annotation.services import gold, routing
 from ground import clock
@@ -54,6 +69,7 @@ def _already_held(actor: Actor, holding: set[int], queue: Queue | None) -> Claim
     held = Slot.objects.filter(actor=actor, state__in=HELD, lease_expires_at__gt=now, task__project=actor.project)
     if queue is not None:
         held = held.filter(task__queue=queue)
+    held = held.exclude(task__state=Task.State.ARCHIVED)
     for slot in held.exclude(pk__in=holding).select_related("task").order_by("leased_at"):
         if slot.state == Slot.State.PARKED:
             claim = _lease_again(slot)
@@ -228,7 +244,9 @@ def _place_for_late(actor: Actor, slot: Slot) -> Slot | None:
         return _finish(mine) if free else None
     if Annotation.objects.filter(task_id=slot.task_id, actor=actor, counted=True).exists():
         return None
-    for spare in Slot.objects.filter(task_id=slot.task_id, state=Slot.State.OPEN).order_by("ordinal"):
+    groups = GroupMember.objects.filter(actor=actor).values("group_id")
+    for_actor = Q(lane__pool_id__in=(0, -actor.pk)) | Q(lane__pool_id__in=groups)
+    for spare in Slot.objects.filter(for_actor, task_id=slot.task_id, state=Slot.State.OPEN).order_by("ordinal"):
         if Slot.objects.filter(pk=spare.pk, state=Slot.State.OPEN).update(state=Slot.State.DONE, actor=actor):
             return spare
     return None
