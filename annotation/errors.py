@@ -1,6 +1,6 @@
 """What can go wrong between a person and a slot."""
 
-from ground.errors import Conflict, Forbidden, Gone, Invalid
+from ground.errors import Conflict, DomainError, Forbidden, Gone, Invalid
 
 
 class LeaseLost(Conflict):
@@ -29,3 +29,28 @@ class TaskGone(Gone):
     """The task was archived while it was open."""
 
     code = "task_gone"
+
+
+class CaseTaken(Conflict):
+    """Another reviewer was first, or the case was settled or fell away."""
+
+    code = "case_taken"
+
+
+class CaseChanged(Conflict):
+    """The answers changed while the reviewer looked at them."""
+
+    code = "case_changed"
+
+
+class OwnWork(Forbidden):
+    """Nobody reviews a task they answered."""
+
+    code = "own_work"
+
+
+class NoRoom(DomainError):
+    """The disk is full; nothing of the request was kept."""
+
+    code = "no_room"
+    status = 507

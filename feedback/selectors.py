@@ -144,8 +144,14 @@ def _ancestry(version: ModelVersion, snapshot: Snapshot) -> Ancestry:
 
 
 def votes(*, project: Project, evaluation: Evaluation) -> list[Vote]:
-    """What people said in an evaluation's tasks, seen from its version. A pair of one version's own answers says nothing."""
-    said = preferences_of(project).filter(annotation__task__evaluation=evaluation).order_by("pk")
+    """What people said in an evaluation's tasks, seen from its version. A pair of one version's own answers says nothing.
+
+    Win rates rest on what each annotator said alone: every answer that counts, also one that a settlement overruled, and never the
+    settlement. One reviewer's word on just the pairs that people disagree about would make the rest look surer than it is.
+    Answers rejected in review count no more, so they are no votes. (Agreement rests on the same answers: see `annotation.scoring`.)
+    """
+    said = Preference.objects.filter(project=project, projector=PROJECTOR, annotation__task__evaluation=evaluation)
+    said = said.filter(annotation__counted=True, annotation__settlement=False).order_by("pk")
     rows = said.values_list("prompt_id", "actor_id", "outcome", "first__version_id", "second__version_id")
     challenger = evaluation.version_id
     return [

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from feedback.data import NewFeedback
 from feedback.models import FeedbackEvent, Snapshot, SnapshotRow
-from feedback.services.freezing import LONGEST_NAME, TIES, WIDEST_SHARE
+from feedback.services.freezing import ANY, LONGEST_NAME, RESOLUTIONS, TIES, WIDEST_SHARE
 from ground.api import StrictSerializer
 
 KINDS = ("thumb", "rating", "correction")
@@ -201,6 +201,9 @@ class NewSnapshotSerializer(StrictSerializer):
     test_share = serializers.FloatField(min_value=0, max_value=WIDEST_SHARE, default=0.2)
     seed = serializers.IntegerField(min_value=-(2**31), max_value=2**31 - 1, default=0)
     ties = serializers.ChoiceField(TIES, default="drop")
+    resolution = serializers.ChoiceField(
+        list(RESOLUTIONS), default=ANY, help_text="reviewed: agreed or settled tasks only; not_waiting: no case is open"
+    )
 
 
 class AcceptedSnapshotSerializer(serializers.Serializer):

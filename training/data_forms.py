@@ -10,7 +10,8 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from annotation.services.tasks import DEFAULT_QUESTION
-from feedback.services.freezing import LONGEST_NAME, WIDEST_SHARE
+from feedback.services.freezing import ANY, LONGEST_NAME, NOT_WAITING, REVIEWED, WIDEST_SHARE
+from ground.formats import number
 from ground.forms import HouseForm
 from training.prompt_lines import Line, read_lines
 
@@ -80,6 +81,13 @@ class TasksForm(HouseForm):
         self.fields["job"].choices = generations  # type: ignore[attr-defined]
 
 
+RESOLUTIONS = {
+    ANY: _("Everything said"),
+    NOT_WAITING: _("All but what waits for review"),
+    REVIEWED: _("Agreed or settled in review only"),
+}
+
+
 class FreezeForm(HouseForm):
     name = forms.CharField(label=_("Name (optional)"), max_length=LONGEST_NAME, required=False)
     test_share = forms.IntegerField(
@@ -92,4 +100,17 @@ class FreezeForm(HouseForm):
     seed = forms.IntegerField(
         label=_("Seed"), initial=0, min_value=0, max_value=2**31 - 1, help_text=_("Another one draws other prompts.")
     )
+    resolution = forms.ChoiceField(
+        label=_("Judgements of"),
+        choices=list(RESOLUTIONS.items()),
+        initial=ANY,
+        required=False,
+        help_text=_("Of tasks that came so far in review. Feedback from applications is always in."),
+    )
     key = forms.CharField(widget=forms.HiddenInput, max_length=80, initial=lambda: uuid.uuid4().hex)
+
+    def __init__(self, *args: Any, counts: dict[str, int] | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if counts:
+            told = [(name, f"{label} ({number(counts.get(name, 0))})") for name, label in RESOLUTIONS.items()]
+            self.fields["resolution"].choices = told  # type: ignore[attr-defined]

@@ -24,11 +24,12 @@ from annotation.services.tasks import create_pairwise_tasks
 from feedback import services as feedback
 from feedback.models import Snapshot
 from feedback.selectors import counts_of, get_snapshot_for, snapshots_of
+from feedback.services.freezing import ANY, counts_by_resolution
 from ground.errors import DomainError
 from jobs.models import Job
 from models_registry.models import Prompt
 from models_registry.services.prompts import import_prompts
-from training.data_forms import FreezeForm, PromptsForm, TasksForm
+from training.data_forms import RESOLUTIONS, FreezeForm, PromptsForm, TasksForm
 from training.prompt_lines import Line
 
 STOP_POLLING = 286
@@ -115,7 +116,7 @@ def _say_made(request: HttpRequest, made: int, pairs: int) -> None:
 def freeze(request: HttpRequest, slug: str) -> HttpResponse:
     """Queue a snapshot. The form's own key makes a second press the same request."""
     actor = get_member_for(request, slug, *MANAGERS)
-    form = FreezeForm(request.POST)
+    form = FreezeForm(request.POST, counts=counts_by_resolution(actor.project))
     if not form.is_valid():
         return page(request, actor, freeze_form=form)
     asked = form.cleaned_data
@@ -127,6 +128,7 @@ def freeze(request: HttpRequest, slug: str) -> HttpResponse:
             name=asked["name"],
             test_share=share,
             seed=asked["seed"],
+            resolution=asked["resolution"] or ANY,
             key=f"page:{asked['key']}",
         )
     except DomainError as error:
@@ -175,7 +177,7 @@ def page(request: HttpRequest, actor: Actor, **more: Any) -> HttpResponse:
         "generations": known,
         "tasks_form": TasksForm(generations=known),
         "counts": counts_of(project),
-        "freeze_form": FreezeForm(),
+        "freeze_form": FreezeForm(counts=counts_by_resolution(project)),
         **frozen(project),
         **more,
     }
@@ -194,7 +196,7 @@ def prompts_of(project: Project) -> dict[str, Any]:
 
 
 def tasks_of(project: Project) -> dict[str, int]:
-    tasks = Task.objects.filter(project=project)
+    tasks = Task.objects.production().filter(project=project)
     return {
         "untouched": tasks.open().filter(done=0).count(),
         "begun": tasks.open().filter(done__gt=0).count(),
@@ -246,12 +248,15 @@ def shown(snapshot: Snapshot) -> dict[str, Any]:
         "identical_texts": _("same text twice"),
         "repeated": _("judged again by the same person"),
         "withdrawn": _("taken back"),
+        "overruled": _("overruled in review"),
+        "unresolved": _("not that far in review"),
     }
     dropped = snapshot.counts.get("dropped") or {}
     return {
         "row": snapshot,
         "pairs": (rows.get("preference_train.jsonl", 0), rows.get("preference_test.jsonl", 0)),
         "examples": (rows.get("sft_train.jsonl", 0), rows.get("sft_test.jsonl", 0)),
+        "resolution": RESOLUTIONS.get(snapshot.spec.get("resolution", ANY), ""),
         "simulated": (snapshot.counts.get("judgements_by") or {}).get("simulated", 0),
         "dropped": [(reasons.get(name, name), count) for name, count in dropped.items()],
         "files": [(name, rows[name], entry.get("sha256", "")) for name, entry in sorted(snapshot.files.items())],

@@ -3,7 +3,7 @@
 from annotation.models.gold import GoldKey, GoldScore, Standing
 from annotation.models.importing import BulkEdit, SavedView, TaskImport
 from annotation.models.queue import Group, GroupMember, Lane, Mark, PastLease, Queue, QueueReset, Slot
-from annotation.models.review import Case, Ruling
+from annotation.models.review import Case, Ruling, Watched
 from annotation.models.said import Annotation, Draft, Skip, Withdrawal
 from annotation.models.task import Batch, Candidate, Guideline, Schema, Task
 
@@ -32,5 +32,6 @@ __all__ = [
     "Standing",
     "Task",
     "TaskImport",
+    "Watched",
     "Withdrawal",
 ]

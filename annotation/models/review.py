@@ -80,3 +80,20 @@ class Ruling(Row):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["case", "annotation"], name="ruling_once")]
+
+
+class Watched(Row):
+    """An annotator whose answers are reviewed, all of them or a share. Ending it removes the row; the audit trail keeps both."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="watched", db_index=False)
+    actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="+", db_index=False)
+    rate = models.FloatField(default=1, help_text="share of the answers that are reviewed")
+    since = models.DateTimeField(help_text="answers given from then on")
+    by = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="+", db_index=False)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "actor"], name="watched_once"),
+            models.CheckConstraint(condition=Q(rate__gt=0, rate__lte=1), name="watched_rate_0_to_1"),
+        ]

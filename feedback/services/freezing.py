@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, require_role
-from annotation.models import Withdrawal
+from annotation.models import Annotation, Case, Task, Withdrawal
+from annotation.services.routing import drain_answers
 from feedback import files
 from feedback.curation import examples_from, pairs_from, split_of
 from feedback.data import Example, Judgement, Pair, Thumb
@@ -25,6 +27,13 @@ from models_registry.models import Completion, Prompt
 
 KIND = "freeze"
 TIES = ("drop",)
+ANY, REVIEWED, NOT_WAITING = "any", "reviewed", "not_waiting"
+RESOLUTIONS: dict[str, list[int]] = {
+    ANY: Task.Resolution.values,
+    REVIEWED: [Task.Resolution.AGREED, Task.Resolution.SETTLED],
+    NOT_WAITING: [value for value in Task.Resolution.values if value != Task.Resolution.WAITING],
+}
+"""What a freeze may ask of the tasks its judgements come from. Feedback from applications has no task and always passes."""
 WIDEST_SHARE = 0.9
 LONGEST_NAME = 200
 _CHUNK = 500
@@ -39,26 +48,54 @@ def freeze(
     test_share: float = 0.2,
     seed: int = 0,
     ties: str = "drop",
+    resolution: str = ANY,
     key: str = "",
 ) -> Job:
     """Queue a snapshot of everything said so far; the same key again returns the first job. Managers only.
 
-    Errors: Invalid when nothing said so far could become a row.
+    `resolution` keeps only judgements of tasks that came so far in review: `reviewed` (people agreed, or a reviewer settled it) or
+    `not_waiting` (no case is open). Errors: Invalid when nothing said so far could become a row.
     """
     require_role(actor, *MANAGERS)
     if actor.project_id != project.pk:
         raise Forbidden(_("This actor belongs to another project."))
-    if not _has_material(project):
-        drain_outbox()
-    if not _has_material(project):
+    if not _has_material(project, resolution):
+        _catch_up(resolution)
+    if not _has_material(project, resolution):
         raise _nothing_to_freeze()
-    spec = {"schema_version": 1, "name": name, "test_share": test_share, "seed": seed, "ties": ties}
+    spec = {
+        "schema_version": 1,
+        "name": name,
+        "test_share": test_share,
+        "seed": seed,
+        "ties": ties,
+        "resolution": resolution,
+    }
     return submit(actor=actor, project=project, kind=KIND, spec=spec, key=key)
 
 
-def _has_material(project: Project) -> bool:
+def _catch_up(resolution: str) -> None:
+    """Project what waits; where the freeze looks at resolutions, route first."""
+    if resolution != ANY:
+        drain_answers()
+    drain_outbox()
+
+
+def _has_material(project: Project, resolution: str) -> bool:
     said = FeedbackEvent.objects.filter(project=project, withdrawn_at=None, completion__isnull=False, kind="thumb")
-    return _preferences(project).filter(outcome__in=("first", "second")).exists() or said.exists()
+    found = _preferences(project).filter(_resolved(resolution), outcome__in=("first", "second"))
+    return found.exists() or said.exists()
+
+
+def _resolved(resolution: str) -> Q:
+    if resolution == ANY or resolution not in RESOLUTIONS:
+        return Q()
+    return Q(annotation=None) | Q(annotation__task__resolution__in=RESOLUTIONS[resolution])
+
+
+def counts_by_resolution(project: Project) -> dict[str, int]:
+    """How many of the preferences in force each choice of `resolution` keeps."""
+    return {name: _preferences(project).filter(_resolved(name)).count() for name in RESOLUTIONS}
 
 
 def _nothing_to_freeze() -> Invalid:
@@ -79,6 +116,8 @@ def check_spec(spec: JSON) -> None:
         raise ValueError("seed: is a whole number")
     if spec.get("ties") not in TIES:
         raise ValueError(f"ties: is one of {', '.join(TIES)}")
+    if spec.get("resolution", ANY) not in RESOLUTIONS:
+        raise ValueError(f"resolution: is one of {', '.join(RESOLUTIONS)}")
 
 
 def snapshot_id(job: Job) -> str:
@@ -91,7 +130,7 @@ def write_snapshot(job: Job) -> JSON:
     assert job.project is not None
     folder = Path(settings.SNAPSHOTS) / snapshot_id(job)
     if not (folder / files.MANIFEST).exists():
-        drain_outbox()
+        _catch_up(job.spec.get("resolution", ANY))
         _write(folder, job.project, job.spec)
     manifest = files.read_manifest(folder)
     return {
@@ -104,7 +143,8 @@ def write_snapshot(job: Job) -> JSON:
 
 
 def _write(folder: Path, project: Project, spec: JSON) -> None:
-    judgements, thumbs = _judgements(project), _thumbs(project)
+    resolution = spec.get("resolution", ANY)
+    (judgements, unresolved), thumbs = _judgements(project, resolution), _thumbs(project)
     texts = _text_digests(
         {key for said in judgements for key in (said.first, said.second)} | {t.completion for t in thumbs}
     )
@@ -113,7 +153,7 @@ def _write(folder: Path, project: Project, spec: JSON) -> None:
     if not pairs and not examples:
         raise _nothing_to_freeze()
     splits = _splits({pair.prompt for pair in pairs} | {example.prompt for example in examples}, spec)
-    settings_used = {name: spec[name] for name in ("test_share", "seed", "ties")}
+    settings_used = {**{name: spec[name] for name in ("test_share", "seed", "ties")}, "resolution": resolution}
     manifest = {
         "schema_version": 1,
         "projector": PROJECTOR,
@@ -124,26 +164,33 @@ def _write(folder: Path, project: Project, spec: JSON) -> None:
             "judgements_by": _by_kind(judgements),
             "thumbs": len(thumbs),
             "prompts": dict(sorted(Counter(splits.values()).items())),
-            "dropped": dropped | _withdrawn(project),
+            "dropped": dropped | _counted({"unresolved": unresolved}) | _overruled(project) | _withdrawn(project),
         },
     }
     rows = (*_pair_rows(pairs, splits), *_example_rows(examples, splits))
     files.write_folder(folder, rows=_with_texts(rows), manifest=manifest)
 
 
-def _preferences(project: Project) -> Any:
+def _preferences(project: Project) -> QuerySet[Preference]:
     return Preference.objects.filter(project=project, projector=PROJECTOR, withdrawn_at=None)
 
 
-def _judgements(project: Project) -> list[Judgement]:
-    """All votes in force, oldest first, in one statement: one moment of the database."""
-    said = _preferences(project).order_by("created_at", "pk").values_list(
-        "annotation__public_id", "event__public_id", "prompt_id", "first_id", "second_id", "outcome", "actor_id"
+def _judgements(project: Project, resolution: str) -> tuple[list[Judgement], int]:
+    """All votes in force, oldest first, and how many had not come so far in review. One statement: one moment of the database."""
+    said = _preferences(project).order_by("created_at", "pk").annotate(resolution=F("annotation__task__resolution")).values_list(
+        "resolution", "annotation__public_id", "event__public_id", "prompt_id", "first_id", "second_id", "outcome", "actor_id"
     )  # fmt: skip
-    return [
-        Judgement(source=annotation or event, prompt=prompt, first=first, second=second, outcome=outcome, actor=actor)
-        for annotation, event, prompt, first, second, outcome, actor in said.iterator(chunk_size=2000)
-    ]
+    allowed: set[int | None] = {None}.union(RESOLUTIONS[resolution])
+    kept, left = [], 0
+    for resolved, annotation, event, prompt, first, second, outcome, actor in said.iterator(chunk_size=2000):
+        if resolved in allowed:
+            source = annotation or event
+            kept.append(
+                Judgement(source=source, prompt=prompt, first=first, second=second, outcome=outcome, actor=actor)
+            )
+        else:
+            left += 1
+    return kept, left
 
 
 def _thumbs(project: Project) -> list[Thumb]:
@@ -168,7 +215,18 @@ def _by_kind(judgements: Sequence[Judgement]) -> dict[str, int]:
 def _withdrawn(project: Project) -> dict[str, int]:
     answers = Withdrawal.objects.filter(annotation__project=project).count()
     events = FeedbackEvent.objects.filter(project=project, withdrawn_at__isnull=False).count()
-    return {"withdrawn": answers + events} if answers + events else {}
+    return _counted({"withdrawn": answers + events})
+
+
+def _overruled(project: Project) -> dict[str, int]:
+    """Answers that still count but say nothing here, because a settlement stands in their place."""
+    settled = Annotation.objects.filter(project=project, settlement=True, counted=True).values("task_id")
+    said = Annotation.objects.filter(project=project, counted=True, settlement=False, task_id__in=settled)
+    return _counted({"overruled": said.count()})
+
+
+def _counted(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _text_digests(keys: set[int]) -> dict[int, str]:
@@ -208,9 +266,23 @@ def _with_texts(rows: Sequence[Planned]) -> Iterator[tuple[str, JSON, JSON]]:
     for chunk in _chunks(rows):
         prompts = Prompt.objects.in_bulk({row.prompt for _name, row in chunk})
         completions = Completion.objects.in_bulk({key for _name, row in chunk for key in _responses(row)})
+        rulings = _rulings({source for _name, row in chunk for source in row.sources})
         for name, row in chunk:
             prompt = prompts[row.prompt]
-            yield name, _line(row, prompt, completions), {"prompt": prompt.public_id, "judgements": list(row.sources)}
+            cases = sorted({rulings[source] for source in row.sources if source in rulings})
+            lineage = {"prompt": prompt.public_id, "judgements": list(row.sources)}
+            yield name, _line(row, prompt, completions), lineage | ({"rulings": cases} if cases else {})
+
+
+def _rulings(sources: set[str]) -> dict[str, str]:
+    """Public id of an annotation → of the case that settled its task last."""
+    found: dict[str, str] = {}
+    for chunk in _chunks(sorted(sources)):
+        tasks = dict(Annotation.objects.filter(public_id__in=chunk).values_list("public_id", "task_id"))
+        settled = Case.objects.filter(task_id__in=set(tasks.values()), state=Case.State.SETTLED).order_by("pk")
+        cases = dict(settled.values_list("task_id", "public_id"))
+        found.update({source: cases[task] for source, task in tasks.items() if task in cases})
+    return found
 
 
 def _responses(row: Pair | Example) -> tuple[int, ...]:

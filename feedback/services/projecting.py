@@ -1,14 +1,15 @@
 """The projection: what people said becomes preferences, pulled from the outbox.
 
 What counts is the state of the source when it is looked at, under its row lock, never the order of the outbox rows: so late
-commits, duplicates and two projectors at once all end in the same preferences.
+commits, duplicates and two projectors at once all end in the same preferences. A source that counts is in force, unless a
+reviewer's settlement counts for its task: then that alone is. An overruled answer keeps its row, withdrawn: win rates read it.
 """
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max, Prefetch, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 
 from accounts.models import Project
 from annotation.models import Annotation, Candidate
@@ -20,7 +21,7 @@ from jobs.models import Outbox
 from models_registry.models import Completion
 
 CONSUMER = "preferences"
-OF_ANNOTATIONS = ("annotation.submitted", "annotation.withdrawn")
+OF_ANNOTATIONS = ("annotation.submitted", "annotation.withdrawn", "annotation.settled")
 OF_FEEDBACK = ("feedback.received", "feedback.withdrawn")
 BATCH = 500
 
@@ -69,33 +70,48 @@ def _chunks(keys: Iterable[int]) -> Iterable[list[int]]:
 
 
 def _project_annotations(keys: Collection[int]) -> None:
-    """Write the preferences of counted annotations, withdraw those of the others.
+    """Write the preferences of counted annotations, withdraw those of the others. A settlement brings its task's answers along.
 
-    The lock on the annotation keeps an undo from committing between our look at it and our commit.
+    The lock on the annotation keeps an undo from committing between our look at it and our commit. Settlements are read after it
+    was taken: whoever settles announces every answer afterwards, and that projection waits for this one.
     """
-    locked = Annotation.objects.filter(pk__in=keys).select_for_update(of=("self",), no_key=True).order_by("pk")
+    settled = Annotation.objects.filter(pk__in=keys, settlement=True).values_list("task_id", flat=True)
+    wanted = Q(pk__in=keys) | Q(task_id__in=list(settled))
+    locked = Annotation.objects.filter(wanted).select_for_update(of=("self",), no_key=True).order_by("pk")
     candidates = Candidate.objects.select_related("completion").defer("completion__text")
     rows = locked.select_related("task__schema", "withdrawal").prefetch_related(
         Prefetch("task__candidates", candidates)
     )
+    overruled = _settled_at({annotation.task_id for annotation in rows})
     kept: list[Preference] = []
     for annotation in rows:
         if annotation.counted:
-            kept.extend(_of_annotation(annotation))
+            at = None if annotation.settlement else overruled.get(annotation.task_id)
+            kept.extend(_of_annotation(annotation, withdrawn_at=at))
         else:
             said = getattr(annotation, "withdrawal", None)
             _withdraw(Preference.objects.filter(annotation=annotation), said.created_at if said else clock.now())
     _write(kept, source="annotation")
 
 
-def _of_annotation(annotation: Annotation) -> list[Preference]:
+def _settled_at(tasks: Collection[int]) -> dict[int, datetime]:
+    """Task → since when a settlement stands in the place of its answers."""
+    settlements = Annotation.objects.filter(task_id__in=tasks, settlement=True, counted=True)
+    return dict(settlements.values_list("task_id", "created_at"))
+
+
+def _of_annotation(annotation: Annotation, *, withdrawn_at: datetime | None) -> list[Preference]:
     projected = from_annotation(
         questions=annotation.task.schema.body["questions"],
         answers=annotation.answers,
         candidates=[_candidacy(row.completion, row.ordinal) for row in annotation.task.candidates.all()],
         display_order=annotation.display_order,
     )
-    return [_row(projected, annotation, annotation=annotation)] if projected else []
+    if projected is None:
+        return []
+    row = _row(projected, annotation, annotation=annotation)
+    row.withdrawn_at = withdrawn_at
+    return [row]
 
 
 def _project_events(keys: Collection[int]) -> None:

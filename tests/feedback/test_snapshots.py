@@ -315,4 +315,4 @@ def test_the_manifest_speaks_of_every_file(voted, frozen):
     assert set(manifest["files"]) == {*files.DATA, files.LINEAGE}
     lines = {name: len(rows(snapshot, name)) for name in manifest["files"]}
     assert lines == {name: entry["rows"] for name, entry in manifest["files"].items()}
-    assert manifest["spec"] == {"seed": 0, "test_share": 0.2, "ties": "drop"}
+    assert manifest["spec"] == {"seed": 0, "test_share": 0.2, "ties": "drop", "resolution": "any"}
