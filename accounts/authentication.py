@@ -8,9 +8,10 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from accounts.models import Actor, ApiToken
+from accounts.models import Actor, ApiToken, Membership, Project
 from accounts.services import digest_of_token
 from ground import clock
+from ground.rows import Shape, first
 
 LAST_USED_PRECISION = timedelta(minutes=5)
 
@@ -50,13 +51,43 @@ class BrowserAuthentication(SessionAuthentication):
 
 def find_token(secret: str) -> ApiToken | None:
     """The live token with this secret. Its last use is noted at most every few minutes: reading must not write."""
-    tokens = ApiToken.objects.select_related("actor__project", "actor__membership", "project")
-    token = tokens.filter(digest=digest_of_token(secret)).first()
+    token = _read_token(digest_of_token(secret))
     if token is None or not token.is_live():
         return None
     now = clock.now()
     if token.last_used_at is None or now - token.last_used_at > LAST_USED_PRECISION:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return token
+
+
+TOKEN, ACTOR = Shape(ApiToken, "t"), Shape(Actor, "a")
+PROJECT, MEMBERSHIP = Shape(Project, "p"), Shape(Membership, "m")
+TOKEN_SQL = f"""
+SELECT {TOKEN.columns}, {ACTOR.columns}, {PROJECT.columns}, {MEMBERSHIP.columns}
+FROM accounts_apitoken t
+JOIN accounts_actor a ON a.id = t.actor_id
+JOIN accounts_project p ON p.id = t.project_id
+LEFT JOIN accounts_membership m ON m.actor_id = a.id
+WHERE t.digest = %s"""
+
+
+def _read_token(digest: str) -> ApiToken | None:
+    """The token with its actor, project and membership: every request of a client begins with this read."""
+    row = first(TOKEN_SQL, [digest])
+    if row is None:
+        return None
+    token, places = TOKEN.read(row), [len(TOKEN.fields)]
+    for shape in (ACTOR, PROJECT):
+        places.append(places[-1] + len(shape.fields))
+    actor, project, membership = (
+        ACTOR.read(row, places[0]),
+        PROJECT.read(row, places[1]),
+        MEMBERSHIP.read(row, places[2]),
+    )
+    if token is None or actor is None or project is None:
+        return None
+    token.actor, token.project, actor.project = actor, project, project
+    Actor._meta.get_field("membership").set_cached_value(actor, membership)
     return token
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Case, Count, Q, When
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
@@ -12,6 +12,28 @@ from annotation.data import Claim, Content, ServedTask
 from annotation.display import SIDES, display_order, to_candidate_order
 from annotation.models import Annotation, Candidate, Draft, Guideline, Queue, Schema, Slot, Task
 from ground.errors import NotFound
+from ground.rows import Shape, first
+
+SLOT = Shape(Slot, "s")
+TASK = Shape(
+    Task,
+    "t",
+    "id",
+    "public_id",
+    "project_id",
+    "queue_id",
+    "batch_id",
+    "schema_id",
+    "prompt_id",
+    "purpose",
+    "state",
+    "priority",
+)
+SLOT_SQL = f"""
+SELECT {SLOT.columns}, {TASK.columns}
+FROM annotation_task t JOIN annotation_slot s ON s.task_id = t.id
+WHERE t.public_id = %s AND t.project_id = %s
+ORDER BY CASE WHEN s.actor_id = %s THEN 0 WHEN s.ordinal = %s THEN 1 ELSE 2 END, s.ordinal LIMIT 1"""
 
 
 def get_slot_for(actor: Actor, public_id: str) -> Slot:
@@ -21,12 +43,11 @@ def get_slot_for(actor: Actor, public_id: str) -> Slot:
     slot per actor, as for any other task: nobody can ask which is which.
     """
     task_id, ordinal = _parts(public_id)
-    of_task = Slot.objects.select_related("task").filter(task__public_id=task_id, task__project_id=actor.project_id)
-    nearest = Case(When(actor=actor, then=0), When(ordinal=ordinal, then=1), default=2)
-    slot = of_task.order_by(nearest, "ordinal").first()
-    if slot is None:
+    row = first(SLOT_SQL, [task_id, actor.project_id, actor.pk, ordinal])
+    slot, task = (SLOT.read(row), TASK.read(row, len(SLOT.fields))) if row else (None, None)
+    if slot is None or task is None:
         raise NotFound(_("There is no slot %(id)s here.") % {"id": public_id[:60]})
-    slot.task.project = actor.project
+    slot.task, task.project = task, actor.project
     return slot
 
 

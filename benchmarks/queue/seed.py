@@ -53,7 +53,7 @@ def seed_tasks(seeded: Seeded, count: int, overlap: int) -> None:
         cursor.execute(
             "INSERT INTO annotation_task (created_at, public_id, project_id, queue_id, schema_id, external_id, data, metadata,"
             " overlap, done, priority, pool_id, purpose, state, resolution)"
-            " SELECT now(), 'tsk_' || gen_random_uuid(), %s, %s, %s, 't' || n,"
+            " SELECT now(), 'tsk_' || replace(gen_random_uuid()::text, '-', ''), %s, %s, %s, 't' || n,"
             " jsonb_build_object('schema_version', 1, 'text', 'The kettle number ' || n || ' was slow but it boils.'),"
             " jsonb_build_object('language', 'en'), %s, 0, 5, 0, 0, 0, 0 FROM generate_series(1, %s) AS n",
             [seeded.project.pk, router.main.pk, seeded.schema.pk, overlap, count],
@@ -80,7 +80,7 @@ def seed_history(seeded: Seeded, actor: Actor, count: int) -> None:
             "   state = CASE WHEN done + 1 >= overlap THEN 1 ELSE state END FROM taken WHERE t.id = taken.task_id)"
             " INSERT INTO annotation_annotation (created_at, public_id, project_id, task_id, slot_id, actor_id, key, answers,"
             "   display_order, counted, surplus, settlement)"
-            " SELECT now(), 'ann_' || gen_random_uuid(), %(project)s, task_id, id, %(actor)s, 'seed-' || id,"
+            " SELECT now(), 'ann_' || replace(gen_random_uuid()::text, '-', ''), %(project)s, task_id, id, %(actor)s, 'seed-' || id,"
             '   \'{"labels": {"labels": ["good"], "reason": "", "flags": []}}\', \'[]\', true, false, false FROM taken',
             {"project": seeded.project.pk, "actor": actor.pk, "count": count},
         )
