@@ -14,9 +14,10 @@ from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS
 from annotation import serializers as shapes
 from annotation.data import Claim
-from annotation.pairs import pairs_from_ids, pairs_from_job
 from annotation.exporting import export_lines
+from annotation.pairs import pairs_from_ids, pairs_from_job
 from annotation.selectors import get_annotation_for, get_queue_for, get_slot_for, served, slot_ids_for
+from annotation.selectors_gold import feedback_on
 from annotation.services import slots
 from annotation.services.guidelines import publish_guideline
 from annotation.services.tasks import create_pairwise_tasks
@@ -107,7 +108,8 @@ class Submit(SlotAction):
             then_next=request.query_params.get("next") == "1",
         )
         following = _slot(actor, claim) if claim else None
-        return Response({"annotation": shapes.annotation_json(annotation), "next": following})
+        told = shapes.feedback_json(feedback_on(annotation))
+        return Response({"annotation": shapes.annotation_json(annotation), "feedback": told, "next": following})
 
 
 class Skip(SlotAction):

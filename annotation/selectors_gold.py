@@ -94,6 +94,11 @@ def standings_for(actor: Actor) -> QuerySet[Standing]:
     return Standing.objects.filter(told, actor=actor).exclude(queue__state=Queue.State.ARCHIVED).select_related("queue")
 
 
+def tells_at_once(project: Project) -> bool:
+    """Whether some queue says at once how a gold answer did: then the page waits for the word before it goes on."""
+    return Queue.objects.filter(project=project, gold_feedback=True, state=Queue.State.RUNNING).exists()
+
+
 def get_person_for(actor: Actor, public_id: str) -> Actor:
     """A member of the actor's project. Errors: NotFound."""
     people = Actor.objects.select_related("project", "membership").filter(project=actor.project)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.data import ServedTask
+from annotation.data import Feedback, ServedTask
 from annotation.models import Annotation, Guideline
 from annotation.services.tasks import DEFAULT_QUESTION
 from ground.api import StrictSerializer
@@ -96,8 +96,19 @@ class AnnotationSerializer(serializers.ModelSerializer[Annotation]):
         fields = ["id", "task", "key", "answers", "display_order", "counted", "surplus", "seconds", "created_at"]
 
 
+class FeedbackSerializer(serializers.Serializer):
+    """Of an answer to gold, in a queue that says so at once."""
+
+    score = serializers.FloatField(help_text="0 wrong to 1 right")
+    right_answers = serializers.JSONField(
+        help_text="as the answers that were sent: first and second as this actor saw them"
+    )
+    explanation = serializers.CharField()
+
+
 class SubmittedSerializer(serializers.Serializer):
     annotation = AnnotationSerializer()
+    feedback = FeedbackSerializer(allow_null=True)
     next = SlotSerializer(allow_null=True)
 
 
@@ -131,3 +142,9 @@ def slot_json(slot: ServedTask) -> dict[str, Any]:
         },
         "draft": slot.draft,
     }
+
+
+def feedback_json(told: Feedback | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    return {"score": told.score, "right_answers": told.right_answers, "explanation": told.explanation}

@@ -18,6 +18,9 @@ from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY
 from annotation.data import Claim, ServedTask
+from annotation.errors import Barred
+from annotation.models import Standing
+from annotation.page_answers import feedback_in_words, from_page, page_kind, questions_of, to_page
 from annotation.selectors import (
     answer_as_shown,
     current_guideline,
@@ -28,13 +31,9 @@ from annotation.selectors import (
     served,
     slot_ids_for,
 )
+from annotation.selectors_gold import feedback_on, standings_for, tells_at_once
 from annotation.services import slots
 from ground.errors import DomainError, Invalid
-
-# The page speaks of the sides a and b; the queue's contract of first and second.
-CHOICES = {"a": "first", "b": "second", "tie": "tie", "neither": "neither"}
-SIDES = {choice: side for side, choice in CHOICES.items()}
-
 
 View = Callable[..., HttpResponse]
 
@@ -57,29 +56,43 @@ def small_request(view: View) -> View:
 
 @login_required
 def label(request: HttpRequest, slug: str) -> HttpResponse:
-    """The task in hand, and the next one already in the page."""
+    """The task in hand, and the next one already in the page; or why there is none."""
     actor = get_member_for(request, slug, *EVERYBODY)
-    first = slots.take_next(actor=actor)
-    second = slots.take_next(actor=actor, holding=[first.slot_id]) if first else None
-    guideline = current_guideline(actor.project)
-    current = served(actor, first) if first else None
-    counts = queue_counts(actor.project)
+    first, barred = _take(actor, [])
+    second = _take(actor, [first.slot_id])[0] if first else None
+    current = as_shown(served(actor, first)) if first else None
     done = done_by(actor)
     return render(
         request,
         "annotation/label.html",
         {
             "project": actor.project,
-            "current": as_shown(current) if current else None,
+            "current": current,
             "upcoming": as_shown(served(actor, second)) if second else None,
-            "question": current.questions[0]["text"] if current else "",
-            "guideline": guideline,
+            "barred": barred,
+            "question": current["question"] if current else "",
+            "guideline": current_guideline(actor.project),
+            "warned": [] if barred else standings_for(actor).filter(state=Standing.State.WARNED),
+            "waits": tells_at_once(actor.project),
             "done_count": done,
-            "goal": done + counts["open"] + counts["leased"],
+            "goal": _goal(actor, done),
             "lease_seconds": settings.SLOT_LEASE_SECONDS,
             "urls": _urls(slug),
         },
     )
+
+
+def _take(actor: Actor, holding: list[int]) -> tuple[Claim | None, Barred | None]:
+    try:
+        return slots.take_next(actor=actor, holding=holding), None
+    except Barred as barred:
+        return None, barred
+
+
+def _goal(actor: Actor, done: int) -> int:
+    """What is done and what waits. Gold moves neither this number nor what it stands beside apart: it would give itself away."""
+    counts = queue_counts(actor.project)
+    return max(done, done_by(actor, production=True) + counts["open"] + counts["leased"])
 
 
 def _urls(slug: str) -> dict[str, str]:
@@ -88,16 +101,22 @@ def _urls(slug: str) -> dict[str, str]:
 
 
 def as_shown(slot: ServedTask, answer: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The slot as the template reads it: sides a and b."""
+    """The slot as its template reads it: sides a and b, fields with their words."""
+    kind = page_kind(slot.questions)
     return {
         "id": slot.id,
         "lease": slot.lease,
         "lease_expires": slot.lease_expires_at,
+        "kind": kind,
+        "template": f"annotation/_task_{kind}.html",
+        "question": slot.questions[0]["text"],
+        "asked": slot.questions[0],
         "task": {
             "id": slot.task_id,
+            "fields": [{"text": field["text"], "value": slot.data[field["name"]]} for field in slot.fields],
             "prompt": slot.prompt,
             "candidates": [
-                {"side": side, "text": shown.text} for side, shown in zip("ab", slot.candidates, strict=True)
+                {"side": side, "text": shown.text} for side, shown in zip("ab", slot.candidates, strict=False)
             ],
         },
         "answer": json.dumps(answer) if answer else "",
@@ -107,16 +126,24 @@ def as_shown(slot: ServedTask, answer: dict[str, Any] | None = None) -> dict[str
 
 @small_request
 def submit(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
+    """Answer. What the author is told at once stands before the next task."""
     actor = get_member_for(request, slug, *EVERYBODY)
+    row = get_slot_for(actor, slot)
     annotation, _claim = slots.submit_answer(
         actor=actor,
-        slot=get_slot_for(actor, slot),
+        slot=row,
         token=_token(request),
         key=request.POST.get("key", ""),
-        answers=_answers(request),
+        answers=from_page(questions_of(row.task), _json(request)),
         seconds=_seconds(request),
     )
     answer = _next_article(request, actor)
+    told = feedback_on(annotation)
+    if told is not None:
+        shown = feedback_in_words(questions_of(row.task), told)
+        answer.content = (
+            render_to_string("annotation/_feedback.html", {"told": shown}, request).encode() + answer.content
+        )
     answer["X-Annotation"] = annotation.public_id
     answer["X-Surplus"] = "1" if annotation.surplus else ""
     return answer
@@ -127,7 +154,7 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
     annotation = get_annotation_for(actor, request.POST.get("annotation", ""))
     claim = slots.undo(actor=actor, annotation=annotation)
-    answer = _from_answers(answer_as_shown(actor, annotation))
+    answer = to_page(questions_of(annotation.task), answer_as_shown(actor, annotation))
     return _article(request, actor, claim, answer)
 
 
@@ -155,18 +182,23 @@ def draft(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
 
 
 def _next_article(request: HttpRequest, actor: Actor) -> HttpResponse:
-    holding = slot_ids_for(actor, request.POST.getlist("holding"))
-    return _article(request, actor, slots.take_next(actor=actor, holding=holding))
+    claim, barred = _take(actor, slot_ids_for(actor, request.POST.getlist("holding")))
+    return _article(request, actor, claim, barred=barred)
 
 
 def _article(
-    request: HttpRequest, actor: Actor, claim: Claim | None, answer: dict[str, Any] | None = None
+    request: HttpRequest,
+    actor: Actor,
+    claim: Claim | None,
+    answer: dict[str, Any] | None = None,
+    barred: Barred | None = None,
 ) -> HttpResponse:
     if claim is None:
-        html = render_to_string("annotation/_empty.html", {"project": actor.project}, request)
+        context = {"project": actor.project, "barred": barred}
+        html = render_to_string("annotation/_empty.html", context, request)
     else:
         slot = as_shown(served(actor, claim), answer)
-        html = render_to_string("annotation/_task_pairwise.html", {"slot": slot, "project": actor.project}, request)
+        html = render_to_string(slot["template"], {"slot": slot, "project": actor.project}, request)
     response = HttpResponse(html)
     response["X-Done-Count"] = str(done_by(actor))
     return response
@@ -192,26 +224,3 @@ def _seconds(request: HttpRequest) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds <= 86_400 else None
-
-
-def _answers(request: HttpRequest) -> dict[str, Any]:
-    """The page's answer in the words of the queue's contract; what is wrong with it is found there."""
-    said = _json(request)
-    preference = said.get("preference") if isinstance(said, dict) else None
-    if not isinstance(preference, dict):
-        raise Invalid("answer.preference: is required")
-    choice = preference.get("choice")
-    return {
-        "preference": {
-            "choice": CHOICES.get(choice) if isinstance(choice, str) else choice,
-            "strength": preference.get("strength"),
-            "reason": said.get("reason") or "",
-            "flags": said.get("flags") or [],
-        }
-    }
-
-
-def _from_answers(answers: dict[str, Any]) -> dict[str, Any]:
-    said = answers["preference"]
-    preference = {"choice": SIDES[said["choice"]], "strength": said["strength"]}
-    return {"preference": preference, "reason": said["reason"], "flags": said["flags"]}

@@ -1,5 +1,5 @@
-// The pairwise labeling page. The next task is already in the page, hidden; submitting only reveals it, and the server's
-// answer brings the one after. Nothing a person did waits for the network: it goes to the outbox first.
+// The labeling page, for every kind of question. The next task is already in the page, hidden; submitting only reveals it, and
+// the server's answer brings the one after. Nothing a person did waits for the network: it goes to the outbox first.
 import * as answer from "./answer.mjs";
 import * as compare from "./compare.mjs";
 import { on, say } from "./keys.mjs";
@@ -18,8 +18,8 @@ let sending, failures = 0, retry, draftTimer, unsaved = false, unreachable = fal
 
 // ---- which task is in view
 
-const upcoming = () => [...main.querySelectorAll(":is([data-slot], [data-empty])[hidden]")];
-const inView = () => main.querySelector(":is([data-slot], [data-empty], [data-waiting]):not([hidden])");
+const upcoming = () => [...main.querySelectorAll(":is([data-feedback], [data-slot], [data-empty])[hidden]")];
+const inView = () => main.querySelector(":is([data-feedback], [data-slot], [data-empty], [data-waiting]):not([hidden])");
 // What the server must not hand out again: what is in the page, and what was answered but not sent yet.
 const holding = () => [...[...main.querySelectorAll("[data-slot]")].map((task) => task.dataset.slot), ...outbox.waiting().map((entry) => entry.slot)];
 const local = (slot) => `plumbline:${words.owner}:draft:${slot}`;
@@ -29,11 +29,12 @@ function show(task, { from = 0, focus = true } = {}) {
   const labeling = task.matches("[data-slot]");
   dock.hidden = !labeling;
   compare.clear();
+  if (labeling) answer.fit(task);
   const draft = outbox.kept(local(task.dataset.slot)) ?? task.dataset.answer ?? task.dataset.draft;
   answer.write(labeling && draft ? JSON.parse(draft) : {});
   reflect();
   timer.restart(from);
-  if (focus) { scrollTo(0, 0); main.focus({ preventScroll: true }); }
+  if (focus) { scrollTo(0, 0); (task.querySelector("[data-go-on]") ?? main).focus({ preventScroll: true }); }
   if (labeling) beat(true);
 }
 
@@ -42,14 +43,49 @@ function advance() {
   inView()?.remove();
   const next = upcoming()[0];
   if (next) return show(next);
-  main.append(document.querySelector("template[data-waiting-for]").content.cloneNode(true));
-  show(inView());
+  wait();
   if (!outbox.waiting().length) location.reload();
 }
 
-function receive(html) {
+function wait() {
+  main.append(document.querySelector("template[data-waiting-for]").content.cloneNode(true));
+  show(inView());
+}
+
+// Where people are told at once how they did, the next task stays covered until the server has answered, or cannot be reached.
+function uncover() {
+  if (inView()?.matches("[data-waiting]") && upcoming().length) { advance(); say(words.sayNext); }
+}
+
+// What the server says of the answer just given stands before the next task. Then nothing can be taken back.
+function tell(told, entry) {
+  if (last?.key === entry.key) { last = undefined; toast.hidden = true; }
+  const now = inView();
+  if (now?.matches("[data-feedback]")) { told.hidden = true; now.after(told); return; }
+  keepBegun(now);
+  if (now?.matches("[data-waiting]")) now.remove();
+  else if (now) now.hidden = true;
+  notes.after(told);
+  show(told);
+  say(told.querySelector("h2").textContent);
+}
+
+function keepBegun(task) {
+  if (task?.matches("[data-slot]") && answer.begun()) outbox.keep(local(task.dataset.slot), JSON.stringify(answer.read()));
+}
+
+function goOn() {
+  if (!inView()?.matches("[data-feedback]")) return false;
+  advance();
+  say(words.sayNext);
+  return true;
+}
+
+function receive(html, entry) {
   const holder = document.createElement("template");
   holder.innerHTML = html;
+  const told = holder.content.querySelector("[data-feedback]");
+  if (told) tell(told, entry);
   const task = holder.content.querySelector("[data-slot], [data-empty]");
   if (!task) return;
   const twin = task.dataset.slot && main.querySelector(`[data-slot="${CSS.escape(task.dataset.slot)}"]`);
@@ -64,26 +100,27 @@ function receive(html) {
 
 function reflect() {
   const radio = answer.chosen(), task = answer.shown();
-  form.querySelector("output").textContent = radio?.dataset.say ?? "";
+  form.querySelector("output").textContent = answer.said();
   for (const side of task?.querySelectorAll(".cand") ?? []) side.classList.toggle("is-chosen", Boolean(radio?.value.startsWith(side.dataset.side)));
 }
 
 function submit() {
-  const task = answer.shown(), radio = answer.chosen();
+  const task = answer.shown();
   if (!task) return;
-  if (!radio) {
-    form.querySelector("output").textContent = words.sayMissing;
-    say(words.sayMissing);
-    form.querySelector("[name=pref][value=tie]").focus();
-    return;
+  const missing = answer.missing();
+  if (missing) {
+    form.querySelector("output").textContent = words[missing];
+    say(words[missing]);
+    return answer.focusFirst();
   }
+  const said = answer.said() || words.sayNone;
   const key = outbox.uuid(), given = answer.read(), seconds = timer.seconds();
-  outbox.add({ kind: "submit", key, slot: task.dataset.slot, said: radio.dataset.say, answer: given,
+  outbox.add({ kind: "submit", key, slot: task.dataset.slot, said, reason: form.elements.reason.value, answer: given,
     fields: { lease: task.dataset.lease, key, answer: JSON.stringify(given), seconds } });
   last = { key, slot: task.dataset.slot, element: task, answer: given, seconds };
-  toast.querySelector("span").textContent = words.sayDone.replace("…", radio.dataset.say);
+  toast.querySelector("span").textContent = words.sayDone.replace("…", said);
   toast.hidden = false;
-  leave(task.dataset.slot);
+  leave(task.dataset.slot, words.waits);
   say(`${toast.querySelector("span").textContent} ${answer.shown() ? words.sayNext : ""}`);
 }
 
@@ -95,11 +132,12 @@ function skip(reason) {
   say(`${words.saySkipped} ${answer.shown() ? words.sayNext : ""}`);
 }
 
-function leave(slot) {
+function leave(slot, covered = false) {
   clearTimeout(draftTimer);
   unsaved = false;
   outbox.drop(local(slot));
-  advance();
+  if (covered) { inView().remove(); wait(); }
+  else advance();
   flush();
 }
 
@@ -133,14 +171,14 @@ function undoFailed(taken, result) {
 // The task that was in view goes back to being the next one, with what was begun on it.
 function back(task, taken) {
   const now = inView();
-  if (now?.matches("[data-slot]") && answer.begun()) outbox.keep(local(now.dataset.slot), JSON.stringify(answer.read()));
+  keepBegun(now);
   if (now?.matches("[data-waiting]")) now.remove();
   else if (now) now.hidden = true;
   main.querySelector(`[data-slot="${CSS.escape(task.dataset.slot)}"]`)?.remove();
   notes.after(task);
   task.dataset.answer ??= JSON.stringify(taken.answer);
   show(task, { from: taken.seconds });
-  say(`${words.sayUndone} ${answer.chosen()?.dataset.say ?? ""}`);
+  say(`${words.sayUndone} ${answer.said()}`);
   status();
 }
 
@@ -148,7 +186,7 @@ function back(task, taken) {
 
 function flush() {
   clearTimeout(retry);
-  sending ??= drain().finally(() => { sending = undefined; status(); });
+  sending ??= drain().finally(() => { sending = undefined; uncover(); status(); });
   return sending;
 }
 
@@ -170,7 +208,7 @@ async function accepted(entry, response) {
   if (last?.key === entry.key) last.annotation = response.headers.get("X-Annotation");
   if (response.headers.get("X-Surplus")) refused({ detail: words.saySurplus }, entry);
   count(response);
-  receive(await response.text());
+  receive(await response.text(), entry);
 }
 
 function later() {
@@ -211,7 +249,7 @@ function refused(problem, entry) {
   const shown = note("refused");
   shown.querySelector("[data-detail]").textContent = problem.detail ?? words.sayRefused;
   shown.querySelector("[data-hint]").textContent = problem.hint ?? "";
-  const reason = entry?.answer?.reason;
+  const reason = entry?.reason ?? entry?.answer?.reason;
   shown.querySelector("[data-kept]").textContent = entry?.said ? [entry.said, reason].filter(Boolean).join(": ") : "";
 }
 
@@ -275,16 +313,19 @@ function lost(task, problem) {
 
 // ---- wiring
 
+for (let place = 1; place <= 9; place += 1) on[place] = () => answer.digit(place);
+const submitOrGoOn = () => { if (!goOn()) submit(); };
 Object.assign(on, {
-  1: () => answer.shown() && answer.press("a"), 2: () => answer.shown() && answer.choose("tie"),
-  3: () => answer.shown() && answer.press("b"), 4: () => answer.shown() && answer.choose("neither"),
-  e: submit, enter: submit, z: undo, d: () => compare.toggle(answer.shown()),
+  e: submitOrGoOn, enter: submitOrGoOn, z: undo,
+  d: () => answer.kind() === "pairwise" && compare.toggle(answer.shown()),
 });
 form.addEventListener("change", (event) => {
-  if (event.target.name !== "pref") return;
+  if (!["pref", "label"].includes(event.target.name)) return;
+  answer.changed();
   reflect();
-  say(event.target.dataset.say);
+  say(answer.said());
 });
+main.addEventListener("click", (event) => { if (event.target.closest("[data-go-on]")) goOn(); });
 form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
 for (const sign of ["input", "change"]) for (const place of [form, main]) place.addEventListener(sign, draftChanged);
 form.querySelector("[data-flag]").addEventListener("click", () => queueMicrotask(draftChanged));
