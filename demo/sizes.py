@@ -24,7 +24,7 @@ class Sizes:
 
 
 def full(*, attended: bool) -> Sizes:
-    """About ten minutes on two cores. With a person watching, the simulated annotators take a moment for every answer."""
+    """About twelve minutes on two cores. With a person watching, the simulated annotators take a moment for every answer."""
     return Sizes(
         source={"kind": "auto"},
         training_prompts=104,
@@ -36,13 +36,13 @@ def full(*, attended: bool) -> Sizes:
         answer_seconds=1.5 if attended else 0.05,
         hyperparameters={
             "sft": {"max_steps": 8, "batch_size": 8, "max_length": 128, "learning_rate": 1e-4},
-            "reward": {"epochs": 1.0, "batch_size": 8, "micro_batch_size": 2, "max_length": 128, "learning_rate": 2e-4},
+            "reward": {"epochs": 3.0, "batch_size": 8, "micro_batch_size": 2, "max_length": 128, "learning_rate": 1e-3},
             "dpo": {
-                "epochs": 2.0,
+                "epochs": 3.0,
                 "batch_size": 8,
                 "micro_batch_size": 2,  # two ranks with four pairs each held 7 GB
                 "max_length": 128,
-                "learning_rate": 2e-4,
+                "learning_rate": 5e-4,
                 "beta": 0.1,
             },
         },
