@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from annotation import api, api_live
+from annotation import api, api_batches, api_live, api_queues
 from ground.converters import PublicId
 
 register_converter(PublicId, "public_id")
@@ -18,4 +18,45 @@ urlpatterns = [
     path("slots/<public_id:slot>:skip", api.Skip.as_view(), name="api-skip"),
     path("slots/<public_id:slot>:release", api.Release.as_view(), name="api-release"),
     path("slots/<public_id:slot>:heartbeat", api.Heartbeat.as_view(), name="api-heartbeat"),
+    path("projects/<slug:slug>/queues", api_queues.Queues.as_view(), name="api-queues"),
+    path("projects/<slug:slug>/queues/<public_id:queue>", api_queues.QueueOne.as_view(), name="api-queue"),
+    *(
+        path(
+            f"projects/<slug:slug>/queues/<public_id:queue>:{action}",
+            api_queues.QueueAction.as_view(),
+            {"action": action},
+            name=f"api-queue-{action}",
+        )
+        for action in ("pause", "resume", "archive")
+    ),
+    path("projects/<slug:slug>/groups", api_queues.Groups.as_view(), name="api-groups"),
+    path("projects/<slug:slug>/groups/<public_id:group>", api_queues.GroupOne.as_view(), name="api-group"),
+    *(
+        path(
+            f"projects/<slug:slug>/groups/<public_id:group>:{action}",
+            api_queues.GroupAction.as_view(),
+            {"action": action},
+            name=f"api-group-{action}",
+        )
+        for action in ("add", "remove")
+    ),
+    path("projects/<slug:slug>/tasks:assign", api_queues.Assign.as_view(), name="api-assign"),
+    path("projects/<slug:slug>/tasks/scores", api_queues.Scores.as_view(), name="api-scores"),
+    path("slots/<public_id:slot>/why", api_queues.SlotWhy.as_view(), name="api-slot-why"),
+    path("tasks/<public_id:task>/claims", api_queues.TaskClaims.as_view(), name="api-task-claims"),
+    path("projects/<slug:slug>/batches", api_batches.Batches.as_view(), name="api-batches"),
+    path("projects/<slug:slug>/batches/<public_id:batch>", api_batches.BatchOne.as_view(), name="api-batch"),
+    *(
+        path(
+            f"projects/<slug:slug>/batches/<public_id:batch>:{action}",
+            view.as_view(),
+            {"action": action},
+            name=f"api-batch-{action}",
+        )
+        for view, actions in (
+            (api_batches.BatchAction, ("pause", "resume", "archive")),
+            (api_batches.BatchTasks, ("add", "remove")),
+        )
+        for action in actions
+    ),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Actor
+from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, require_role
 from annotation.budget import IN_HAND, fill_budget
 from annotation.models import Batch, Queue, Slot, Task
@@ -97,6 +97,7 @@ def _text(value: str, name: str, longest: int) -> str:
 
 
 def _refuse_taken(actor: Actor, name: str) -> None:
+    Project.objects.select_for_update(no_key=True).get(pk=actor.project_id)  # two requests with one name: one waits
     if Batch.objects.filter(project=actor.project, name=name).exists():
         raise Conflict(_("There is a batch named %s already.") % name, hint=_("Choose another name."))
 
