@@ -5,13 +5,23 @@ class AnnotationConfig(AppConfig):
     name = "annotation"
 
     def ready(self) -> None:
-        from annotation import rounds
-        from annotation.services import routing, slots
+        from annotation import budget, kinds, rounds, searching
+        from annotation.services import bulk, gold, importing, refiling, routing, slots
+        from jobs.kinds import register
         from jobs.ticks import register_beat
         from models_registry.signals import alias_moved, completions_ready
 
         alias_moved.connect(rounds.when_alias_moved, dispatch_uid="rounds.alias_moved")
         completions_ready.connect(rounds.when_completions_ready, dispatch_uid="rounds.completions_ready")
         register_beat("annotation.expire_leases", 5, slots.expire_leases)
+        register_beat("annotation.gold", 60, gold.score_missed)
         register_beat("annotation.rounds", 5, rounds.sweep_rounds)
+        register_beat("annotation.budgets", 5, budget.sweep_budgets)
+        register_beat("annotation.stranded", 30, refiling.sweep_stranded)
         register_beat("annotation.route_answers", 2, routing.route_answers)
+        register(kinds.IMPORT)
+        register(kinds.BULK_EDIT)
+        register(kinds.REFILE)
+        register_beat("annotation.index_words", 2, searching.index_words)
+        register_beat("annotation.purge_deletions", 30, bulk.purge_deletions)
+        register_beat("annotation.sweep_import_files", 3600, importing.sweep_files)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -183,6 +184,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 RUNS = VAR / "runs"
 ARTIFACTS = VAR / "artifacts"
 SNAPSHOTS = VAR / "snapshots"
+IMPORTS = VAR / "imports"
+IMPORT_MOST_BYTES = env.int("PLUMBLINE_IMPORT_MOST_BYTES", default=20 * 1024**3)
+# How long a deletion of many tasks can be undone.
+UNDO_WINDOW = timedelta(days=env.float("PLUMBLINE_UNDO_DAYS", default=30))
 
 JOB_LEASE_SECONDS = env.int("PLUMBLINE_JOB_LEASE_SECONDS", default=20)
 JOB_POLL_SECONDS = env.float("PLUMBLINE_JOB_POLL_SECONDS", default=0.5)

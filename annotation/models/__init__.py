@@ -6,6 +6,7 @@ from annotation.models.queue import Group, GroupMember, Lane, Mark, PastLease, Q
 from annotation.models.review import Case, Ruling, Watched
 from annotation.models.said import Annotation, Draft, Skip, Withdrawal
 from annotation.models.task import Batch, Candidate, Guideline, Schema, Task
+from annotation.models.text import TaskText
 
 __all__ = [
     "Annotation",
@@ -32,6 +33,7 @@ __all__ = [
     "Standing",
     "Task",
     "TaskImport",
+    "TaskText",
     "Watched",
     "Withdrawal",
 ]

@@ -166,6 +166,12 @@ class Task(Row):
             models.Index(fields=["queue", "id"], condition=Q(purpose=1), name="task_gold"),
             models.Index(fields=["deletion"], condition=Q(deletion__isnull=False), name="task_by_deletion"),
             models.Index(fields=["project", "id"], condition=Q(resolution=2), name="task_waits_for_review"),
+            # The browser's orders. Only the first costs an import anything.
+            models.Index(fields=["project", "priority", "id"], name="task_by_priority"),
+            models.Index(
+                fields=["project", "agreement", "id"], condition=Q(agreement__isnull=False), name="task_by_agreement"
+            ),
+            models.Index(fields=["project", "score", "id"], condition=Q(score__isnull=False), name="task_by_score"),
         ]
 
     def __str__(self) -> str:

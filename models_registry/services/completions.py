@@ -97,6 +97,24 @@ def write_completion(
     )
 
 
+def import_completions(*, actor: Actor, rows: Sequence[tuple[Prompt, str]]) -> list[Completion]:
+    """Responses from outside, in order, their texts checked before. Call inside a transaction. Errors: Forbidden."""
+    if any(prompt.project_id != actor.project_id for prompt, _text in rows):
+        raise Forbidden(_("That prompt belongs to another project."))
+    made = [
+        Completion(
+            project_id=prompt.project_id,
+            prompt=prompt,
+            source=Completion.Source.IMPORTED,
+            actor=actor,
+            text=text,
+            digest=digest_of(text),
+        )
+        for prompt, text in rows
+    ]
+    return Completion.objects.bulk_create(made, batch_size=_BATCH)
+
+
 @transaction.atomic
 def request_completions(
     *,

@@ -1,0 +1,222 @@
+"""Lines of an import, from bytes to tasks about to be made. Pure: knows no database.
+
+`{"data": {…}, "external_id"?, "metadata"?, "overlap"?, "priority"?}`; under a schema that compares, `"prompt"` or `"messages"` and
+`"responses": [a, b]` stand in the place of data.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from django.utils.translation import gettext as _
+
+from annotation.schemas import check_data
+from models_registry.texts import check_json, check_text, shown
+
+LONGEST_LINE = 1024 * 1024
+LONGEST_ID = 200
+MOST_OVERLAP = 64
+MOST_LINES = 4000
+MOST_BYTES = 8 * 1024 * 1024
+COMMON = ("external_id", "metadata", "overlap", "priority")
+HEAD = 200
+BOM = b"\xef\xbb\xbf"
+MOST_BRACKETS = 8
+# What JSON can spell and a database cannot keep: NUL, half a surrogate pair, a number past every float.
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\d{300}")
+_write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(_("%s is no number") % name)
+
+
+_read = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an import asks of its lines, and what it gives those that do not say."""
+
+    schema: Mapping[str, Any]
+    overlap: int = 1
+    priority: int = 5
+    batch_id: int | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether tasks under this schema need candidates, so that lines bring a prompt and responses."""
+        return any(question["kind"] == "pairwise" for question in self.schema["questions"])
+
+    @property
+    def known(self) -> frozenset[str]:
+        return frozenset((*COMMON, *(("messages", "prompt", "responses") if self.compares else ("data",))))
+
+
+class NewTask:
+    """A task about to be made; `data` and `labels` (its metadata) are JSON text. `pair` is a prompt's row and two responses."""
+
+    __slots__ = (
+        "batch_id", "data", "external_id", "labels", "metadata", "number", "overlap", "pair", "pk", "pool_id", "priority",
+        "prompt_id", "queue_id", "raw", "score",
+    )  # fmt: skip
+
+    def __init__(self, number: int, raw: bytes, row: Mapping[str, Any], rules: Rules) -> None:
+        self.number, self.raw = number, raw
+        self.batch_id, self.pool_id, self.score = rules.batch_id, 0, None
+        self.pk = self.queue_id = 0
+        self.prompt_id: int | None = None
+        self.pair: tuple[dict[str, Any], list[str]] | None = None
+        self.external_id = _external_id(row.get("external_id", ""))
+        self.metadata: dict[str, Any] = row.get("metadata", {})
+        self.priority = _number(row.get("priority", rules.priority), "priority", 0, 9)
+        self.overlap = _number(row.get("overlap", rules.overlap), "overlap", 1, MOST_OVERLAP)
+        if type(self.metadata) is not dict:
+            raise ValueError(_("metadata: needs an object."))
+        self.labels = _write(self.metadata) if self.metadata else "{}"
+        self.data = '{"schema_version":1}'
+
+
+@dataclass(frozen=True)
+class Wrong:
+    number: int
+    error: str
+    raw: bytes
+
+    def as_line(self) -> str:
+        """As it stands in the report of errors."""
+        head = self.raw[: 4 * HEAD].decode("utf-8", "replace").strip()[:HEAD]
+        return json.dumps({"line": self.number, "error": self.error, "text": head}) + "\n"
+
+
+@dataclass
+class Chunk:
+    """Some lines read. `offset` and `number` say where the next chunk begins."""
+
+    offset: int
+    number: int
+    tasks: list[NewTask] = field(default_factory=list)
+    wrong: list[Wrong] = field(default_factory=list)
+
+
+def read_task(number: int, raw: bytes, rules: Rules, known: frozenset[str]) -> NewTask:
+    """The task a line asks for. Errors: ValueError, fit to be shown."""
+    row = _object(raw)
+    if not row.keys() <= known:
+        name = sorted(row.keys() - known)[0]
+        known_names = ", ".join(sorted(known))
+        raise ValueError(_("%(name)s: unknown field. Known: %(known)s.") % {"name": shown(name), "known": known_names})
+    try:
+        task = NewTask(number, raw, row, rules)
+        if rules.compares:
+            task.pair = _pair(row)
+        else:
+            task.data = _data(row.get("data"), rules)
+    except RecursionError as error:
+        raise ValueError(_("The line is nested too deeply.")) from error
+    return task
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        row = _read(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(_("The line is not UTF-8.")) from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(_("The line is not JSON: %s.") % str(error)[:200]) from error
+    if type(row) is not dict:
+        raise ValueError(_("The line is no JSON object."))
+    if raw.count(b"{") + raw.count(b"[") > MOST_BRACKETS or _SUSPECT.search(raw):
+        for name, value in row.items():
+            _check_numbers(check_json(value, check_text(name, "field")), name)
+    return row
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    """Whole numbers of hundreds of digits cannot be compared with others."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_numbers(inner, where)
+    elif isinstance(value, int) and abs(value) > 1e300:
+        raise ValueError(_("%s: holds a number that is too large.") % shown(where))
+
+
+def _external_id(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError(_("external_id: needs a text."))
+    if len(value) > LONGEST_ID:
+        raise ValueError(_("external_id: longer than 200 characters."))
+    return value
+
+
+def _number(value: Any, name: str, least: int, most: int) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(
+            _("%(name)s: needs a whole number from %(least)d to %(most)d.")
+            % {"name": name, "least": least, "most": most}
+        )
+    return value
+
+
+def _data(data: Any, rules: Rules) -> str:
+    check_data(rules.schema, data)  # type: ignore[arg-type]
+    if type(data.setdefault("schema_version", 1)) is not int:
+        raise ValueError(_("data.schema_version: needs a whole number."))
+    return _write(data)
+
+
+def _pair(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    if ("prompt" in row) == ("messages" in row):
+        raise ValueError(_("Give either prompt or messages."))
+    responses = row.get("responses")
+    if not isinstance(responses, list) or len(responses) != 2:
+        raise ValueError(_("responses: needs a list of two texts."))
+    texts = [check_text(text, f"responses[{place}]") for place, text in enumerate(responses)]
+    return {name: row[name] for name in ("prompt", "messages") if name in row}, texts
+
+
+def read_chunk(
+    stream: BinaryIO, number: int, rules: Rules, *, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES
+) -> Chunk:
+    """The next lines of the stream; empty at its end. Memory stays flat whatever the file: a line past the limit is let go."""
+    start = stream.tell()
+    known = rules.known
+    chunk = Chunk(start, number)
+    while chunk.number - number < most_lines and stream.tell() - start < most_bytes:
+        raw = stream.readline(LONGEST_LINE + 1)
+        if not raw:
+            break
+        chunk.number += 1
+        _take(chunk, raw.removeprefix(BOM) if chunk.number == 1 else raw, rules, known)
+        if len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
+            _pass_over(stream)
+    chunk.offset = stream.tell()
+    return chunk
+
+
+def _take(chunk: Chunk, raw: bytes, rules: Rules, known: frozenset[str]) -> None:
+    try:
+        if len(raw) > LONGEST_LINE:
+            raise ValueError(_("The line is longer than %d bytes.") % LONGEST_LINE)
+        if not raw.isspace():
+            chunk.tasks.append(read_task(chunk.number, raw, rules, known))
+    except ValueError as error:
+        chunk.wrong.append(Wrong(chunk.number, str(error), raw))
+
+
+def _pass_over(stream: BinaryIO) -> None:
+    while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+        pass
+
+
+def chunks_of(stream: BinaryIO, number: int, rules: Rules, *, most_lines: int = MOST_LINES) -> Iterator[Chunk]:
+    """Every chunk from where the stream stands; the next one is read while the caller works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        ahead = reader.submit(read_chunk, stream, number, rules, most_lines=most_lines)
+        while (chunk := ahead.result()).number > number:
+            number = chunk.number
+            ahead = reader.submit(read_chunk, stream, number, rules, most_lines=most_lines)
+            yield chunk
