@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext as _
-
+from annotation.answer_words import judgement
 from annotation.data import Feedback
 from annotation.models import Schema, Task
 from ground.errors import Invalid
@@ -58,20 +57,6 @@ def feedback_in_words(questions: Questions, told: Feedback) -> dict[str, Any]:
     return {
         "right": told.score >= 1,
         "partly": 0 < told.score < 1,
-        "answers": [in_words(question, told.right_answers.get(question["name"], {})) for question in questions],
+        "answers": [judgement(question, told.right_answers.get(question["name"], {})) for question in questions],
         "explanation": told.explanation,
     }
-
-
-def in_words(question: Mapping[str, Any], answer: Mapping[str, Any], sides: tuple[str, str] = ("A", "B")) -> str:
-    """An answer as a person would say it."""
-    if question["kind"] == "labels":
-        texts = {option["value"]: option["text"] for option in question["options"]}
-        return ", ".join(texts.get(label, label) for label in answer.get("labels", [])) or _("none of them")
-    choices = {
-        "first": _("%s is better") % sides[0],
-        "second": _("%s is better") % sides[1],
-        "tie": _("About equal"),
-        "neither": _("Both bad"),
-    }
-    return choices.get(str(answer.get("choice")), "")

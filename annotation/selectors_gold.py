@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor, Project
 from annotation.data import Feedback
 from annotation.display import to_candidate_order
-from annotation.models import Annotation, GoldKey, GoldScore, PastLease, Queue, Skip, Slot, Standing, Task
+from annotation.models import Annotation, GoldKey, GoldScore, PastLease, Queue, Schema, Skip, Slot, Standing, Task
 from annotation.scoring import observed_agreement
 from ground.errors import NotFound
 
@@ -92,6 +92,31 @@ def standings_for(actor: Actor) -> QuerySet[Standing]:
     """The actor's own standings that ask something of it; a live count of gold would tell which tasks are gold."""
     told = Q(state__gte=Standing.State.WARNED)
     return Standing.objects.filter(told, actor=actor).exclude(queue__state=Queue.State.ARCHIVED).select_related("queue")
+
+
+def get_queue_of(actor: Actor, public_id: str) -> Queue:
+    """Errors: NotFound."""
+    queue = Queue.objects.select_related("qualifies_for").filter(project=actor.project, public_id=public_id).first()
+    if queue is None:
+        raise NotFound(_("There is no queue %(id)s here.") % {"id": public_id[:60]})
+    return queue
+
+
+def get_schema_for(actor: Actor, public_id: str) -> Schema:
+    """Errors: NotFound."""
+    schema = Schema.objects.filter(project=actor.project, public_id=public_id).first()
+    if schema is None:
+        raise NotFound(_("There is no schema %(id)s here.") % {"id": public_id[:60]})
+    return schema
+
+
+def get_task_for(actor: Actor, public_id: str) -> Task:
+    """A production task of the actor's project. Errors: NotFound."""
+    tasks = Task.objects.production().select_related("schema", "prompt", "queue", "project")
+    task = tasks.filter(project=actor.project, public_id=public_id).first()
+    if task is None:
+        raise NotFound(_("There is no task %(id)s here.") % {"id": public_id[:60]})
+    return task
 
 
 def tells_at_once(project: Project) -> bool:
