@@ -44,15 +44,16 @@ class Proof:
         command += ["--acks", str(self.acks), "--people", json.dumps(people), "--seed", str(self.started)]
         return subprocess.Popen([*command, "--lease-seconds", str(LEASE_SECONDS)], cwd=machine.ROOT)
 
-    def round(self, *, killing: bool) -> None:
-        """Every crowd works until its queue is empty; meanwhile crowds and web workers are killed and started again."""
+    def round(self, *, killing: float) -> None:
+        """Every crowd works until its queue is empty; for `killing` seconds crowds and web workers are killed and started again."""
+        over = time.monotonic() + killing
         crowds = {place: self.crowd(place) for place in range(CROWDS)}
         while crowds:
             time.sleep(self.chance.uniform(0.2, 0.8))
             for place, process in list(crowds.items()):
                 if process.poll() is not None:
                     del crowds[place]
-            if killing and crowds:
+            if crowds and time.monotonic() < over:
                 self._kill_one(crowds)
 
     def _kill_one(self, crowds: dict[int, subprocess.Popen[bytes]]) -> None:
@@ -109,13 +110,13 @@ def prove(options: argparse.Namespace, broken: bool) -> dict[str, int]:
 
 
 def _until_done(proof: Proof, token: str, options: argparse.Namespace) -> dict[str, int]:
-    """The first rounds are killed into; then everybody may finish what was left lying about."""
+    """The first round is killed into; then everybody may finish what was left lying about."""
     for number in range(MOST_ROUNDS):
-        proof.round(killing=number < options.killed_rounds)
+        proof.round(killing=0 if number else options.kill_seconds)
         export(proof.port, token, proof.folder / "export.jsonl")
         figures = recount(proof.acks, proof.folder / "export.jsonl", options.overlap)
         print(f"round {number + 1}: {figures}", flush=True)
-        if figures["unfinished"] == 0 and number + 1 >= options.killed_rounds:
+        if figures["unfinished"] == 0:
             break
     return {**figures, "kills": proof.kills}
 
@@ -125,7 +126,7 @@ def main() -> None:
     asked.add_argument("--tasks", type=int, default=6000)
     asked.add_argument("--overlap", type=int, default=3)
     asked.add_argument("--seed", type=int, default=7)
-    asked.add_argument("--killed-rounds", type=int, default=1)
+    asked.add_argument("--kill-seconds", type=float, default=90)
     asked.add_argument("--folder", default="var/prove")
     options = asked.parse_args()
     url = os.environ.get("DATABASE_URL") or "postgres://root@127.0.0.1:5432/postgres"

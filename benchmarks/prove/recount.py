@@ -7,7 +7,7 @@ from typing import Any
 
 
 def recount(acks: Path, export: Path, overlap: int) -> dict[str, int]:
-    """`counted` answers; `duplicates` beyond the overlap or twice by one person; `lost` acknowledged answers; `unfinished` tasks."""
+    """`duplicates`: answers beyond the overlap, or a second one by the same person. `lost`: acknowledged, and not in the export."""
     tasks = [json.loads(line) for line in export.read_text().splitlines()]
     told = [json.loads(line) for line in acks.read_text().splitlines()]
     held = {(said["actor"], said["key"], task["id"]) for task in tasks for said in task["annotations"]}
