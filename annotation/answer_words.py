@@ -77,7 +77,9 @@ def chosen(question: Mapping[str, Any], values: Sequence[str]) -> dict[str, Any]
     if question["kind"] == "pairwise":
         choice, _colon, strength = (values[0] if values else "").partition(":")
         return (
-            {"choice": choice, "strength": int(strength) if strength in ("1", "2", "3") else None} if choice else None
+            {"choice": choice, "strength": int(strength) if strength in ("1", "2", "3") else strength or None}
+            if choice
+            else None
         )
     if question["kind"] == "labels":
         return {"labels": list(values)} if values or question.get("multiple") else None

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from annotation import api, api_batches, api_live, api_queues
+from annotation import api, api_batches, api_live, api_queues, api_reviews
 from ground.converters import PublicId
 
 register_converter(PublicId, "public_id")
@@ -14,6 +14,17 @@ urlpatterns = [
     path("projects/<slug:slug>/queue:live", api_live.QueueLive.as_view(), name="api-queue-live"),
     path("projects/<slug:slug>/export.jsonl", api.Export.as_view(), name="api-export"),
     path("projects/<slug:slug>/annotations/<public_id:annotation>:undo", api.Undo.as_view(), name="api-undo"),
+    path("projects/<slug:slug>/reviews", api_reviews.Reviews.as_view(), name="api-reviews"),
+    path("projects/<slug:slug>/reviews:next", api_reviews.ReviewNext.as_view(), name="api-review-next"),
+    path("projects/<slug:slug>/watched", api_reviews.WatchedAnnotators.as_view(), name="api-watched"),
+    path("projects/<slug:slug>/rulings", api_reviews.Rulings.as_view(), name="api-rulings"),
+    path("projects/<slug:slug>/rulings:read", api_reviews.RulingsRead.as_view(), name="api-rulings-read"),
+    path("reviews/<public_id:case>", api_reviews.ReviewOne.as_view(), name="api-review"),
+    path("reviews/<public_id:case>:take", api_reviews.ReviewTake.as_view(), name="api-review-take"),
+    path("reviews/<public_id:case>:settle", api_reviews.ReviewSettle.as_view(), name="api-review-settle"),
+    path("reviews/<public_id:case>:release", api_reviews.ReviewRelease.as_view(), name="api-review-release"),
+    path("reviews/<public_id:case>:reopen", api_reviews.ReviewReopen.as_view(), name="api-review-reopen"),
+    path("reviews/<public_id:case>:unblind", api_reviews.ReviewUnblind.as_view(), name="api-review-unblind"),
     path("slots/<public_id:slot>:submit", api.Submit.as_view(), name="api-submit"),
     path("slots/<public_id:slot>:skip", api.Skip.as_view(), name="api-skip"),
     path("slots/<public_id:slot>:release", api.Release.as_view(), name="api-release"),
