@@ -45,7 +45,11 @@ def batches_of(project: Project) -> QuerySet[Batch]:
 
 def get_batch_for(actor: Actor, public_id: str) -> Batch:
     """Errors: NotFound."""
-    batch = Batch.objects.filter(project_id=actor.project_id, public_id=public_id).select_related("project").first()
+    batch = (
+        Batch.objects.filter(project_id=actor.project_id, public_id=public_id.replace("\x00", ""))
+        .select_related("project")
+        .first()
+    )
     if batch is None:
         raise NotFound(_("There is no batch %(id)s here.") % {"id": public_id[:60]})
     return batch

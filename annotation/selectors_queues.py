@@ -35,7 +35,7 @@ def queues_of(project: Project) -> QuerySet[Queue]:
 
 def get_queue_by_id_for(actor: Actor, public_id: str) -> Queue:
     """Errors: NotFound."""
-    queue = queues_of(actor.project).filter(public_id=public_id).first()
+    queue = queues_of(actor.project).filter(public_id=public_id.replace("\x00", "")).first()
     if queue is None:
         raise NotFound(_("There is no queue %(id)s here.") % {"id": public_id[:60]})
     return queue
@@ -84,7 +84,7 @@ def groups_of(project: Project) -> QuerySet[Group]:
 
 def get_group_for(actor: Actor, public_id: str) -> Group:
     """Errors: NotFound."""
-    group = groups_of(actor.project).filter(public_id=public_id).first()
+    group = groups_of(actor.project).filter(public_id=public_id.replace("\x00", "")).first()
     if group is None:
         raise NotFound(_("There is no group %(id)s here.") % {"id": public_id[:60]})
     return group
@@ -98,7 +98,7 @@ def people_of(project: Project) -> QuerySet[Actor]:
 
 def get_person_for(actor: Actor, public_id: str) -> Actor:
     """Errors: NotFound."""
-    person = people_of(actor.project).filter(public_id=public_id).first()
+    person = people_of(actor.project).filter(public_id=public_id.replace("\x00", "")).first()
     if person is None:
         raise NotFound(_("There is no such person here."))
     return person

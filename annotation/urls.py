@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation import views, views_guideline, views_live, views_review
+from annotation import views, views_batches, views_guideline, views_live, views_queues, views_review
 
 urlpatterns = [
     path("label/", views.label, name="label"),
@@ -19,4 +19,24 @@ urlpatterns = [
     path("review/<str:case>/<slug:action>", views_review.act, name="review-act"),
     path("rulings/", views_review.rulings, name="rulings"),
     path("settings/guidelines/", views_guideline.guidelines, name="guidelines"),
+    path("queue/queues/", views_queues.queues, name="queues"),
+    path("queue/queues/new", views_queues.queue_new, name="queue-new"),
+    path("queue/queues/<str:queue>/", views_queues.queue_settings, name="queue-settings"),
+    *(
+        path(f"queue/queues/<str:queue>/{action}", views_queues.queue_turn, {"action": action}, name=f"queue-{action}")
+        for action in ("pause", "resume", "archive")
+    ),
+    path("queue/people/", views_queues.groups, name="groups"),
+    path("queue/people/new", views_queues.group_new, name="group-new"),
+    *(
+        path(f"queue/people/<str:group>/{action}", views_queues.group_turn, {"action": action}, name=f"group-{action}")
+        for action in ("add", "remove", "delete")
+    ),
+    path("queue/batches/", views_batches.batches, name="batches"),
+    path("queue/batches/new", views_batches.batch_new, name="batch-new"),
+    path("queue/batches/<str:batch>/", views_batches.batch, name="batch"),
+    *(
+        path(f"queue/batches/<str:batch>/{action}", views_batches.batch_turn, {"action": action}, name=f"batch-{action}")
+        for action in ("pause", "resume", "archive")
+    ),
 ]
