@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation import views, views_batches, views_guideline, views_live, views_queues, views_review
+from annotation import views, views_batches, views_gold, views_guideline, views_live, views_queues, views_review
 
 urlpatterns = [
     path("label/", views.label, name="label"),
@@ -18,6 +18,11 @@ urlpatterns = [
     path("review/<str:case>/", views_review.case, name="review-case"),
     path("review/<str:case>/<slug:action>", views_review.act, name="review-act"),
     path("rulings/", views_review.rulings, name="rulings"),
+    path("gold/", views_gold.gold, name="gold"),
+    path("gold/new/<str:schema>/", views_gold.new_gold, name="gold-new"),
+    path("gold/people/<slug:action>", views_gold.act_on_standing, name="gold-standing"),
+    path("gold/<str:task>/", views_gold.gold_one, name="gold-task"),
+    path("gold/<str:task>/<slug:action>", views_gold.act_on_gold, name="gold-act"),
     path("settings/guidelines/", views_guideline.guidelines, name="guidelines"),
     path("queue/queues/", views_queues.queues, name="queues"),
     path("queue/queues/new", views_queues.queue_new, name="queue-new"),
