@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from annotation import api, api_batches, api_live, api_queues, api_reviews
+from annotation import api, api_batches, api_gold, api_live, api_queues, api_reviews
 from ground.converters import PublicId
 
 register_converter(PublicId, "public_id")
@@ -69,5 +69,28 @@ urlpatterns = [
             (api_batches.BatchTasks, ("add", "remove")),
         )
         for action in actions
+    ),
+    path("projects/<slug:slug>/gold", api_gold.Gold.as_view(), name="api-gold"),
+    path("projects/<slug:slug>/gold:promote", api_gold.Promotion.as_view(), name="api-gold-promote"),
+    path("projects/<slug:slug>/gold/<public_id:task>", api_gold.GoldOne.as_view(), name="api-gold-one"),
+    *(
+        path(
+            f"projects/<slug:slug>/gold/<public_id:task>:{action}",
+            api_gold.GoldAction.as_view(),
+            {"action": action},
+            name=f"api-gold-{action}",
+        )
+        for action in ("retire", "restore")
+    ),
+    path("projects/<slug:slug>/standing", api_gold.OwnStanding.as_view(), name="api-own-standing"),
+    path("projects/<slug:slug>/standings", api_gold.Standings.as_view(), name="api-standings"),
+    *(
+        path(
+            f"projects/<slug:slug>/standings:{action}",
+            api_gold.StandingAction.as_view(),
+            {"action": action},
+            name=f"api-standing-{action}",
+        )
+        for action in ("lift", "block", "admit")
     ),
 ]
