@@ -68,7 +68,7 @@ class ShareField(forms.FloatField):
         super().__init__(min_value=0, max_value=100, step_size=None, **options)
 
     def prepare_value(self, value: Any) -> Any:
-        return round(value * PER_CENT, 6) if isinstance(value, float) else value
+        return f"{value * PER_CENT:g}" if isinstance(value, float) else value
 
     def clean(self, value: Any) -> Any:
         share = super().clean(value)
@@ -117,8 +117,8 @@ class QueueForm(HouseForm):
         )
         + ", ".join(OPS),
     )
-    group = forms.ChoiceField(label=gettext_lazy("Only people of"), required=False)
-    reserved_group = forms.ChoiceField(label=gettext_lazy("Keep a share of each task for"), required=False)
+    group = forms.ChoiceField(label=gettext_lazy("Who may work here"), required=False)
+    reserved_group = forms.ChoiceField(label=gettext_lazy("Keep places of each task for"), required=False)
     reserved_slots = forms.IntegerField(
         label=gettext_lazy("Answers of each task kept for them"), min_value=0, max_value=MOST_OVERLAP, initial=0
     )
@@ -154,8 +154,9 @@ class QueueForm(HouseForm):
         self.project, self.queue = project, queue or Queue(project=project)
         super().__init__(*args, **{"initial": self._now(), **options})
         for name in ("group", "reserved_group", "qualifies_for"):
+            none = _("everybody") if name == "group" else _("no group")
             groups = [(group.public_id, str(group)) for group in Group.objects.filter(project=project)]
-            self.fields[name].choices = [("", _("nobody in particular")), *groups]  # type: ignore[attr-defined]
+            self.fields[name].choices = [("", none), *groups]  # type: ignore[attr-defined]
         if self.is_main:
             for name in self.NOT_IN_MAIN:
                 del self.fields[name]

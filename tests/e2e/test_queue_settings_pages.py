@@ -47,7 +47,7 @@ def test_a_queue_is_made_in_the_browser_and_the_pages_are_clean(cast, go, axe):
     page.get_by_role("link", name="New queue").click()
     page.get_by_label("Name").fill("legal")
     page.get_by_label("Conditions").fill("metadata.area is law")
-    page.get_by_label("Only people of").select_option("law")
+    page.get_by_label("Who may work here").select_option("law")
     page.get_by_role("button", name="Make the queue").click()
     page.get_by_text("Line 1").wait_for()
     page.get_by_label("Conditions").fill("metadata.area eq law")
