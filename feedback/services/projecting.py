@@ -101,6 +101,8 @@ def _settled_at(tasks: Collection[int]) -> dict[int, datetime]:
 
 
 def _of_annotation(annotation: Annotation, *, withdrawn_at: datetime | None) -> list[Preference]:
+    if annotation.task.is_gold:
+        return []  # it tells of its author; what is right was known before
     projected = from_annotation(
         questions=annotation.task.schema.body["questions"],
         answers=annotation.answers,
