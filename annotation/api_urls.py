@@ -2,13 +2,47 @@
 
 from django.urls import path, register_converter
 
-from annotation import api, api_batches, api_gold, api_live, api_queues, api_reviews
+from annotation import api, api_batches, api_gold, api_imports, api_live, api_queues, api_reviews, api_tasks
 from ground.converters import PublicId
 
 register_converter(PublicId, "public_id")
 
 urlpatterns = [
-    path("projects/<slug:slug>/tasks", api.Tasks.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/tasks", api_tasks.Tasks.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/tasks/<public_id:task>", api_tasks.TaskOne.as_view(), name="api-task"),
+    path("projects/<slug:slug>/imports", api_imports.Imports.as_view(), name="api-imports"),
+    path("projects/<slug:slug>/imports/<public_id:row>", api_imports.ImportOne.as_view(), name="api-import"),
+    path(
+        "projects/<slug:slug>/imports/<public_id:row>/errors.jsonl",
+        api_imports.ImportErrors.as_view(),
+        name="api-import-errors",
+    ),
+    *(
+        path(
+            f"projects/<slug:slug>/imports/<public_id:row>:{action}",
+            api_imports.ImportAction.as_view(),
+            {"action": action},
+            name=f"api-import-{action}",
+        )
+        for action in ("cancel", "resume")
+    ),
+    path("projects/<slug:slug>/bulk-edits", api_tasks.BulkEdits.as_view(), name="api-bulk-edits"),
+    path("projects/<slug:slug>/bulk-edits:count", api_tasks.BulkEditCount.as_view(), name="api-bulk-edit-count"),
+    path("projects/<slug:slug>/bulk-edits/<public_id:edit>", api_tasks.BulkEditOne.as_view(), name="api-bulk-edit"),
+    *(
+        path(
+            f"projects/<slug:slug>/bulk-edits/<public_id:edit>:{action}",
+            api_tasks.BulkEditAction.as_view(),
+            {"action": action},
+            name=f"api-bulk-edit-{action}",
+        )
+        for action in ("undo", "cancel")
+    ),
+    path("projects/<slug:slug>/views", api_tasks.Views.as_view(), name="api-views"),
+    path("projects/<slug:slug>/views/<public_id:view>", api_tasks.ViewOne.as_view(), name="api-view"),
+    path(
+        "projects/<slug:slug>/annotations/<public_id:annotation>:retract", api_tasks.Retract.as_view(), name="api-retract"
+    ),
     path("projects/<slug:slug>/guidelines", api.Guidelines.as_view(), name="api-guidelines"),
     path("projects/<slug:slug>/queue:next", api.QueueNext.as_view(), name="api-queue-next"),
     path("projects/<slug:slug>/queue:live", api_live.QueueLive.as_view(), name="api-queue-live"),

@@ -4,6 +4,7 @@ Keyset pagination along an index. Where conditions may pass over many tasks, a p
 it is full or its time is up; then it says how far it looked, and the next page goes on from there.
 """
 
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -75,6 +76,14 @@ def check_query(query: Any) -> JSON:
     return {**body, "search": check_search(query.get("search", ""))}
 
 
+def conditions_in(text: str) -> Any:
+    """Conditions as they stand in an address. Errors: Invalid when it is not JSON."""
+    try:
+        return json.loads(text or "[]")
+    except (ValueError, RecursionError) as error:
+        raise Invalid(_("filter: is not JSON.")) from error
+
+
 def _checked_ids(ids: Any) -> list[str]:
     if not isinstance(ids, list) or not 1 <= len(ids) <= MOST_IDS:
         raise Invalid(_("ids: needs a list of 1 to %d task ids.") % MOST_IDS)
@@ -99,9 +108,9 @@ def matching(project: Project, query: JSON) -> "QuerySet[Task]":
 
 
 class Browser:
-    """One project's tasks under one query and one order."""
+    """One project's tasks under one query and one order. Without `gold`, as reviewers see it, gold does not show."""
 
-    def __init__(self, project: Project, query: JSON, sort: str = "-id") -> None:
+    def __init__(self, project: Project, query: JSON, sort: str = "-id", *, gold: bool = True) -> None:
         if sort not in SORTS:
             raise Invalid(_("sort: is one of %s.") % ", ".join(SORTS))
         self.project, self.query, self.sort = project, query, sort
@@ -110,6 +119,9 @@ class Browser:
         self.found = found_ids(project, query["search"]) if query.get("search") else None
         self.base = self._base()
         self.wanted = matching(project, self._rest())
+        if not gold:
+            production = {"purpose": Task.Purpose.PRODUCTION}
+            self.base, self.wanted = self.base.filter(**production), self.wanted.filter(**production)
 
     def _base(self) -> "QuerySet[Task]":
         """Along an index and nothing else: what the query asks for, as far as an index of its own answers it."""

@@ -19,7 +19,6 @@ from annotation.models import (
     GoldKey,
     PastLease,
     SavedView,
-    Schema,
     Skip,
     Slot,
     Task,
@@ -27,6 +26,7 @@ from annotation.models import (
 )
 from annotation.services.bulk import can_undo
 from annotation.services.importing import path_of, report_of
+from annotation.why import claims_of
 from ground.errors import Forbidden, NotFound
 
 SAMPLED = 200
@@ -35,17 +35,22 @@ MOST_KEYS = 50
 HEAD = 120
 
 
+def _id(asked: str) -> str:
+    """An id from an address; no database takes a NUL character, not even to look for it."""
+    return asked.replace("\x00", "")
+
+
 def get_task_for(actor: Actor, public_id: str) -> Task:
-    """Errors: NotFound, for another project's task too."""
+    """Errors: NotFound, for another project's task too, and for gold where a reviewer asks."""
     tasks = Task.objects.select_related("project", "queue", "batch", "schema", "prompt", "evaluation", "deletion")
-    task = tasks.filter(public_id=public_id, project_id=actor.project_id).first()
-    if task is None:
+    task = tasks.filter(public_id=_id(public_id), project_id=actor.project_id).first()
+    if task is None or (task.is_gold and role_of(actor) not in MANAGERS):
         raise NotFound(_("There is no task %(id)s here.") % {"id": public_id[:60]})
     return task
 
 
 def get_import_for(actor: Actor, public_id: str) -> TaskImport:
-    found = imports_of(actor.project).filter(public_id=public_id).first()
+    found = imports_of(actor.project).filter(public_id=_id(public_id)).first()
     if found is None:
         raise NotFound(_("There is no import %(id)s here.") % {"id": public_id[:60]})
     return found
@@ -56,7 +61,7 @@ def imports_of(project: Project) -> QuerySet[TaskImport]:
 
 
 def get_edit_for(actor: Actor, public_id: str) -> BulkEdit:
-    found = edits_of(actor.project).filter(public_id=public_id).first()
+    found = edits_of(actor.project).filter(public_id=_id(public_id)).first()
     if found is None:
         raise NotFound(_("There is no change %(id)s here.") % {"id": public_id[:60]})
     return found
@@ -73,7 +78,7 @@ def views_for(actor: Actor) -> QuerySet[SavedView]:
 
 
 def get_view_for(actor: Actor, public_id: str) -> SavedView:
-    found = views_for(actor).filter(public_id=public_id).first()
+    found = views_for(actor).filter(public_id=_id(public_id)).first()
     if found is None:
         raise NotFound(_("There is no view %(id)s here.") % {"id": public_id[:60]})
     return found
@@ -90,14 +95,6 @@ def columns_of(project: Project) -> list[str]:
     """Metadata keys that the latest tasks have, for columns to choose from."""
     rows = Task.objects.filter(project=project).order_by("-pk").values_list("metadata", flat=True)[:SAMPLED]
     return sorted({key for metadata in rows for key in metadata})[:MOST_KEYS]
-
-
-def schema_named(actor: Actor, name: str) -> Schema:
-    """The latest version of the project's schema of this name. Errors: NotFound."""
-    found = Schema.objects.filter(project=actor.project, name=name).order_by("-version").first()
-    if found is None:
-        raise NotFound(_("There is no schema %(name)s here.") % {"name": name[:80]})
-    return found
 
 
 def title_of(task: Task) -> str:
@@ -150,7 +147,7 @@ def task_with_all(actor: Actor, task: Task) -> dict[str, Any]:
         "drafts": Draft.objects.filter(task=task).count(),
         "skips": Skip.objects.filter(task=task).count(),
         "slots": [_slot(slot, names) for slot in slots],
-        "past": _past(task, names),
+        "claims": _claims(task, names),
         "cases": [_case(case) for case in Case.objects.filter(task=task).order_by("pk")],
     }
 
@@ -223,23 +220,26 @@ def _slot(slot: Slot, names: Names) -> dict[str, Any]:
     return {
         "ordinal": slot.ordinal,
         "state": Slot.State(slot.state).name.lower(),
+        "says": slot.get_state_display(),
         "who": names.of(slot.actor),
         "leased_at": slot.leased_at,
         "lease_expires_at": slot.lease_expires_at,
     }
 
 
-def _past(task: Task, names: Names) -> list[dict[str, Any]]:
-    rows = PastLease.objects.filter(slot__task=task).select_related("actor", "slot").order_by("pk")
+def _claims(task: Task, names: Names) -> list[dict[str, Any]]:
+    """Every claim there ever was, the oldest first, and how it ended."""
+    endings = {**dict(PastLease.Ending.choices), "in_hand": _("in hand"), "kept": _("kept for its draft")}
     return [
         {
-            "ordinal": row.slot.ordinal,
-            "who": names.of(row.actor),
-            "leased_at": row.leased_at,
-            "ended_at": row.ended_at,
-            "ending": row.get_ending_display(),
+            "ordinal": claim.slot.ordinal,
+            "who": names.of(claim.actor),
+            "leased_at": claim.at,
+            "ended_at": claim.ended_at,
+            "ending": str(endings.get(claim.ending, _("answered"))),
+            "queue": claim.lane.queue.name,
         }
-        for row in rows
+        for claim in claims_of(task)
     ]
 
 

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from annotation import views, views_batches, views_gold, views_guideline, views_live, views_queues, views_review
+from annotation import (
+    views,
+    views_batches,
+    views_gold,
+    views_guideline,
+    views_imports,
+    views_live,
+    views_queues,
+    views_review,
+    views_tasks,
+)
 
 urlpatterns = [
     path("label/", views.label, name="label"),
@@ -41,7 +51,37 @@ urlpatterns = [
     path("queue/batches/new", views_batches.batch_new, name="batch-new"),
     path("queue/batches/<str:batch>/", views_batches.batch, name="batch"),
     *(
-        path(f"queue/batches/<str:batch>/{action}", views_batches.batch_turn, {"action": action}, name=f"batch-{action}")
+        path(
+            f"queue/batches/<str:batch>/{action}", views_batches.batch_turn, {"action": action}, name=f"batch-{action}"
+        )
         for action in ("pause", "resume", "archive")
+    ),
+    path("tasks/", views_tasks.tasks, name="tasks"),
+    path("tasks/change", views_tasks.change, name="tasks-change"),
+    path("tasks/changes", views_tasks.edits_now, name="tasks-edits-now"),
+    *(
+        path(
+            f"tasks/changes/<str:edit>/{action}",
+            views_tasks.edit_action,
+            {"action": action},
+            name=f"tasks-edit-{action}",
+        )
+        for action in ("undo", "cancel")
+    ),
+    path("tasks/views", views_tasks.save_view, name="tasks-view-save"),
+    path("tasks/views/<str:view>/delete", views_tasks.delete_view, name="tasks-view-delete"),
+    path("tasks/<str:task>/", views_tasks.task, name="task"),
+    path("tasks/<str:task>/retract/<str:annotation>", views_tasks.retract, name="task-retract"),
+    path("tasks/<str:task>/<slug:action>", views_tasks.task_action, name="task-action"),
+    path("imports/", views_imports.imports, name="imports"),
+    path("imports/now", views_imports.imports_now, name="imports-now"),
+    *(
+        path(
+            f"imports/<str:row>/{action}",
+            views_imports.import_action,
+            {"action": action},
+            name=f"import-{action}",
+        )
+        for action in ("cancel", "resume")
     ),
 ]

@@ -41,7 +41,7 @@ def start_edit(*, actor: Actor, kind: str, value: Any, query: JSON) -> BulkEdit:
     if kind not in BulkEdit.Kind.values:
         raise Invalid(_("kind: is one of %s.") % ", ".join(BulkEdit.Kind.values))
     query = check_query(query)
-    _target(actor, kind, value)
+    target_of(actor, kind, value)
     newest = Task.objects.filter(project=actor.project).order_by("-pk").values_list("pk", flat=True).first()
     edit = BulkEdit.objects.create(
         project=actor.project, actor=actor, kind=kind, query=query, value=value, before=newest or 0
@@ -58,7 +58,7 @@ def _queue(edit: BulkEdit, actor: Actor, *, undo: bool) -> None:
     edit.save(update_fields=["job"])
 
 
-def _target(actor: Actor, kind: str, value: Any) -> Any:
+def target_of(actor: Actor, kind: str, value: Any) -> Any:
     """What the services want in the place of the value. Errors: Invalid, NotFound."""
     if kind in ("priority", "overlap"):
         least, most = (0, 9) if kind == "priority" else (1, MOST_OVERLAP)
@@ -128,7 +128,7 @@ def _do_piece(edit: BulkEdit, piece: Sequence[Task]) -> None:
 
 def _change(edit: BulkEdit, piece: Sequence[Task]) -> tuple[int, int]:
     """How many were changed, and how many could not be, as far as asked."""
-    actor, target = edit.actor, _target(edit.actor, edit.kind, edit.value)
+    actor, target = edit.actor, target_of(edit.actor, edit.kind, edit.value)
     if edit.kind == BulkEdit.Kind.OVERLAP:
         changed, kept = task_services.set_overlap(actor=actor, tasks=piece, overlap=target)
         return changed, kept

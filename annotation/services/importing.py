@@ -18,9 +18,10 @@ from annotation.errors import NoRoom
 from annotation.filing import Router, fill_budget, forget_marks
 from annotation.lines import MOST_LINES, Chunk, NewTask, Rules, Wrong, chunks_of
 from annotation.models import Batch, Candidate, Lane, Schema, TaskImport
-from annotation.services.tasks import check_overlap
+from annotation.schemas import check_schema, labels_schema, pairwise_schema
+from annotation.services.tasks import DEFAULT_QUESTION, check_overlap, current_schema
 from ground import clock
-from ground.errors import Conflict, Forbidden, Gone, Invalid
+from ground.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from ground.ids import new_public_id
 from jobs.errors import JobError, LeaseLost
 from jobs.models import Job
@@ -28,11 +29,11 @@ from jobs.services import renew, request_cancel, submit
 from models_registry.models import Completion, Prompt
 from models_registry.services.completions import import_completions
 from models_registry.services.prompts import import_prompts
+from models_registry.texts import check_json
 
 KIND = "import_tasks"
 PAIRS_AT_ONCE = 500
 TRIES = 5
-BLOCK = 1024 * 1024
 JSON = dict[str, Any]
 
 
@@ -78,6 +79,49 @@ def start_import(
         path_of(public_id).unlink(missing_ok=True)
         raise
     return row
+
+
+def schema_for(
+    *,
+    actor: Actor,
+    schema: str = "",
+    template: str = "",
+    question: str = "",
+    options: Sequence[str] = (),
+    multiple: bool = False,
+) -> Schema:
+    """The project's schema of a name, or one made by a template; the same question again is the same schema. Managers only.
+
+    Errors: NotFound, Invalid.
+    """
+    require_role(actor, *MANAGERS)
+    if schema:
+        found = (
+            Schema.objects.filter(project=actor.project, name=schema.replace("\x00", "")).order_by("-version").first()
+        )
+        if found is None:
+            raise NotFound(_("There is no schema %(name)s here.") % {"name": schema[:80]})
+        return found
+    if template == "labels":
+        body = labels_schema(text=question or _("Which label fits?"), options=list(options), multiple=multiple)
+    else:
+        body = pairwise_schema(text=question or DEFAULT_QUESTION)
+    try:
+        check_schema(check_json(body, "schema"))
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+    with transaction.atomic():
+        return current_schema(actor.project, template, body)
+
+
+def batch_named(actor: Actor, public_id: str) -> Batch | None:
+    """The batch of an id; none for none. Errors: NotFound."""
+    if not public_id:
+        return None
+    found = Batch.objects.filter(project=actor.project, public_id=public_id.replace("\x00", "")).first()
+    if found is None:
+        raise NotFound(_("There is no batch %(id)s here.") % {"id": public_id[:60]})
+    return found
 
 
 def _queue(row: TaskImport) -> None:

@@ -62,6 +62,12 @@ def words(text: str | None) -> int:
     return len((text or "").split())
 
 
+@register.filter
+def letter(place: int) -> str:
+    """0 is A, as candidates are called."""
+    return chr(ord("A") + place % 26) if isinstance(place, int) else str(place)
+
+
 @register.filter(name="number")
 def number_filter(value: float | None, digits: int | None = None) -> str:
     return formats.number(value, digits)
