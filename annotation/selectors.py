@@ -141,7 +141,7 @@ def queue_counts(project: Project) -> dict[str, int]:
 
 def done_by(actor: Actor, *, production: bool = False) -> int:
     """What an actor sees of its own work counts gold too: a number that stood still would give it away."""
-    said = Annotation.objects.filter(actor=actor, counted=True)
+    said = Annotation.objects.filter(actor=actor, counted=True, settlement=False)
     if production:
         said = said.exclude(task__purpose=Task.Purpose.GOLD)
     return said.count()
@@ -151,7 +151,7 @@ def judges(project: Project) -> list[dict[str, Any]]:
     """Who judged how much, simulated ones marked. Answers to gold check people; they are no judgements."""
     gold = Task.objects.filter(project=project, purpose=Task.Purpose.GOLD).values("pk")
     rows = (
-        Annotation.objects.filter(project=project, counted=True)
+        Annotation.objects.filter(project=project, counted=True, settlement=False)
         .exclude(task__in=gold)
         .values("actor__public_id", "actor__pseudonym", "actor__kind")
         .annotate(answers=Count("pk"))

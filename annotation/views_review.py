@@ -128,7 +128,7 @@ def case(request: HttpRequest, slug: str, case: str) -> HttpResponse:
 @require_POST
 @login_required
 def act(request: HttpRequest, slug: str, case: str, action: str) -> HttpResponse:
-    """Take, release, reopen or unblind a case."""
+    """Take, release, reopen or unblind a case, or ask for another review of its task."""
     actor = get_member_for(request, slug, *REVIEWERS)
     found = selectors.get_case_for(actor, case)
     try:
@@ -137,6 +137,9 @@ def act(request: HttpRequest, slug: str, case: str, action: str) -> HttpResponse
         if action == "release":
             reviews.release_case(actor=actor, case=found)
             return _go_on(request, actor, found)
+        if action == "again":
+            again = reviews.ask_for_review(actor=actor, task=found.task)
+            return redirect("review-case", slug, again.public_id)
         if action not in ("take", "reopen"):
             raise NotFound(_("There is no such action."))
         (reviews.take_case if action == "take" else reopen_case)(actor=actor, case=found)

@@ -144,7 +144,7 @@ def _decided(rate: dict[str, Any]) -> bool:
 def _who_judged(rate: dict[str, Any]) -> str:
     if rate["judge"] != "people":
         return _("Judged by a reward model, not by people.")
-    votes = Annotation.objects.counted().filter(task__evaluation__public_id=rate["evaluation"])
+    votes = Annotation.objects.counted().filter(task__evaluation__public_id=rate["evaluation"], settlement=False)
     simulated = votes.filter(actor__kind=Actor.Kind.SIMULATED).count()
     return _("%(all)d votes, %(simulated)d of them simulated.") % {"all": votes.count(), "simulated": simulated}
 

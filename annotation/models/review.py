@@ -27,7 +27,7 @@ class Case(Row):
         FLAG = "flag", _("somebody flagged it")
         SAMPLE = "sample", _("drawn as a sample")
         ANNOTATOR = "annotator", _("its annotator is being reviewed")
-        ASKED = "asked", _("a manager asked for it")
+        ASKED = "asked", _("somebody asked for it")
 
     class Cause(models.TextChoices):
         """Why people differed; what guidelines are mended by."""

@@ -97,10 +97,9 @@ def _open_cases(tasks: Sequence[Task]) -> QuerySet[Case]:
 
 def _route_one(task: Task, said: list[Said], reviewed: bool, case: Case | None) -> None:
     task.agreement = observed_agreement(task.schema.body["questions"], [one.answers for one in said])
-    complete = task.done >= task.overlap
     look = Look(
         task=task.pk,
-        complete=complete,
+        complete=task.done >= task.overlap,
         agreement=task.agreement,
         said=said,
         review_below=task.queue.review_below,
@@ -110,10 +109,10 @@ def _route_one(task: Task, said: list[Said], reviewed: bool, case: Case | None) 
         secret=settings.SECRET_KEY,
     )
     if task.resolution in UNSETTLED:
-        _keep_case(task, case, merged(case.reasons if case else (), reasons_for(look)), complete)
+        _keep_case(task, case, merged(case.reasons if case else (), reasons_for(look)), look)
 
 
-def _keep_case(task: Task, case: Case | None, reasons: list[str], complete: bool) -> None:
+def _keep_case(task: Task, case: Case | None, reasons: list[str], look: Look) -> None:
     if case is None and reasons:
         open_case(task, reasons)
     elif case is not None and (reasons or _is_in_hand(case)):
@@ -123,7 +122,15 @@ def _keep_case(task: Task, case: Case | None, reasons: list[str], complete: bool
     else:
         if case is not None:
             Case.objects.filter(pk=case.pk).update(state=Case.State.DISMISSED, lease_expires_at=None)
-        task.resolution = settled_or(task, Task.Resolution.AGREED if complete and task.done else Task.Resolution.NONE)
+        task.resolution = _without_a_case(task, look)
+
+
+def _without_a_case(task: Task, look: Look) -> int:
+    """What holds of a task that needs no reviewer: its settlement if it has one, else whether people agreed."""
+    settlement = Annotation.objects.filter(task=task, settlement=True, counted=True)
+    if look.reviewed and settlement.exists():
+        return Task.Resolution.SETTLED
+    return Task.Resolution.AGREED if look.complete and look.said else Task.Resolution.NONE
 
 
 def open_case(task: Task, reasons: Sequence[str]) -> Case:
@@ -132,12 +139,6 @@ def open_case(task: Task, reasons: Sequence[str]) -> Case:
     return Case.objects.create(
         project_id=task.project_id, task=task, reasons=list(reasons), agreement=task.agreement, created_at=clock.now()
     )
-
-
-def settled_or(task: Task, otherwise: int) -> int:
-    """What holds of a task whose case fell away: its settlement, if it has one."""
-    settlement = Annotation.objects.filter(task=task, settlement=True, counted=True)
-    return Task.Resolution.SETTLED if settlement.exists() else otherwise
 
 
 def _is_in_hand(case: Case) -> bool:

@@ -53,6 +53,7 @@ def settle(*, actor: Actor, case: Case, decision: Settlement) -> Case:
         old = _withdraw_settlement(task, actor)
         _rule(actor, task, case, ruled, decision.ask_again)
         new = _write_settlement(actor, task, overall) if overall is not None else None
+        _bar(actor, task)
         _resolve(task, ruled, new, decision.ask_again)
         _announce(task, [*(said for said, _ruling in ruled), *(row for row in (old, new) if row is not None)])
         _note(actor, case, ruled, new, decision)
@@ -98,10 +99,14 @@ def _match(case: Case, said: Sequence[Annotation], rulings: Mapping[str, NewRuli
             _("An answer you ruled on is not there any more."),
             hint=_("Load the case again and look at what is there now."),
         )
-    missing = len(set(names) - set(rulings))
+    missing = [one for name, one in names.items() if name not in rulings]
+    if any(case.lease_expires_at and one.created_at > case.lease_expires_at - LEASE for one in missing):
+        raise CaseChanged(
+            _("Another answer came in while you looked."), hint=_("Load the case again and rule on that one too.")
+        )
     if missing:
         raise Invalid(
-            _("Every answer needs a ruling; %d have none.") % missing, hint=_("Accept, correct or reject each.")
+            _("Every answer needs a ruling; %d have none.") % len(missing), hint=_("Accept, correct or reject each.")
         )
     return [(one, rulings[name]) for name, one in names.items()]
 
@@ -157,9 +162,11 @@ def _rule(actor: Actor, task: Task, case: Case, ruled: Ruled, ask_again: bool) -
         Ruling.objects.create(case=case, annotation=said, verdict=ruling.verdict, comment=ruling.comment)
         if ruling.verdict == Ruling.Verdict.REJECT:
             _reject(actor, task, said, ruling, ask_again)
-    if ask_again:
-        # The reviewer has seen every answer: the place is for somebody who has not.
-        Skip.objects.get_or_create(task=task, actor=actor, defaults={"reason": "reviewed"})
+
+
+def _bar(actor: Actor, task: Task) -> None:
+    """Whoever reviewed a task has seen its answers: a place that is, or will be, open there is for somebody who has not."""
+    Skip.objects.get_or_create(task=task, actor=actor, defaults={"reason": "reviewed"})
 
 
 def _reject(actor: Actor, task: Task, said: Annotation, ruling: NewRuling, ask_again: bool) -> None:

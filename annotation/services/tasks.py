@@ -18,7 +18,6 @@ from annotation.placing import WAITING, file_again, lock_tasks, more_slots, move
 from annotation.schemas import pairwise_schema
 from annotation.services import routing
 from ground.errors import Conflict, Invalid, NotFound
-from jobs.models import Outbox
 from models_registry.models import Completion, Evaluation
 from models_registry.texts import shown
 
@@ -161,8 +160,8 @@ def _resize(task: Task, overlap: int) -> None:
     task.save(update_fields=["overlap", "state"])
     if task.state == Task.State.ARCHIVED:
         return
-    if was == Task.State.OPEN and task.state == Task.State.COMPLETE:
-        Outbox.objects.create(consumer="reviews", topic="task.answered", object_id=task.pk)
+    if was != task.state and task.done:
+        routing.look_again(task.pk)
     router = Router(task.project)
     places = Slot.objects.filter(task=task).exclude(state=Slot.State.CLOSED).count()
     _add_slots(router, task, overlap - places)

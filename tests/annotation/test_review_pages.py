@@ -3,7 +3,7 @@
 import pytest
 
 from annotation.models import Annotation, Case, Watched
-from annotation.services.reviews import answer_name, ask_for_review
+from annotation.services.reviews import answer_name
 from annotation.services.settling import settle
 from tests.annotation.review_story import asks, decision, routed, say
 from tests.factories import make_annotators
@@ -171,5 +171,6 @@ def test_the_badge_counts_new_rulings_of_the_reader_alone(cast, client, to, spli
 def test_a_task_reviewed_twice_shows_what_stands(cast, client, to, split):
     first, second, case = split()
     settle(actor=cast.carol, case=case, decision=decision(case, {first: "accept", second: "fix"}, adopt=first))
-    again = ask_for_review(actor=cast.mona, task=case.task)
+    client.post(to(cast.mona, f"review/{case.public_id}/again"))
+    again = Case.objects.get(reasons=["asked"])
     assert "What stands for this task" in client.get(to(cast.mona, f"review/{again.public_id}/")).content.decode()

@@ -6,6 +6,7 @@ import pytest
 from django.db import close_old_connections, connection
 
 from annotation.data import NewRuling, Settlement
+from annotation.display import order_for
 from annotation.errors import CaseChanged, CaseTaken, NothingToUndo, OwnWork
 from annotation.models import Annotation, Case, Ruling, Slot, Task, Withdrawal
 from annotation.selectors_reviews import rulings_for, shown_case, unread_rulings, without_a_reviewer
@@ -116,16 +117,18 @@ def test_an_adopted_answer_becomes_the_settlement_and_corrected_ones_stay_said(c
 
 
 def test_an_answer_of_the_reviewers_own_is_turned_to_the_candidates_order(cast, split):
-    task, first, second, case = split()
-    sides = {}
-    for reviewer in (cast.carol, cast.mona):
-        shown = shown_case(reviewer, case)["content"]["candidates"]
-        sides[reviewer] = [row["text"] for row in shown]
-    text_0 = task.candidates.get(ordinal=0).completion.text
-    side = "first" if sides[cast.carol][0] == text_0 else "second"
-    answers = {"preference": {"choice": side, "strength": 3}}
+    """Carol sees ordinal 1 first (of 20 tasks one such is all but sure); what she calls first is ordinal 1, stored as second."""
+    task, first, second, case = next(made for made in (split() for _ in range(20)) if turned(cast.carol, made[0]))
+    shown = shown_case(cast.carol, case)["content"]["candidates"]
+    assert shown[0]["text"] == task.candidates.get(ordinal=1).completion.text
+    answers = {"preference": {"choice": "first", "strength": 3}}
     settle(actor=cast.carol, case=case, decision=decision(case, {first: "accept", second: "fix"}, answers=answers))
-    assert Annotation.objects.get(settlement=True).answers["preference"]["choice"] == "first"
+    assert Annotation.objects.get(settlement=True).answers["preference"]["choice"] == "second"
+    assert shown_case(cast.carol, Case.objects.get(pk=case.pk))["stands"]["preference"]["choice"] == "first"
+
+
+def turned(actor, task):
+    return order_for(actor, task) == [1, 0]
 
 
 def test_a_rejected_answer_counts_no_more_and_its_place_stays_filled(cast, split):
@@ -157,6 +160,16 @@ def test_somebody_else_is_asked_in_the_place_of_a_rejected_answer(cast, split):
     assert (task.agreement, task.resolution, task.done) == (1.0, Task.Resolution.AGREED, 2)
     assert Annotation.objects.filter(task=task, counted=True).count() == 2
     assert third.counted
+
+
+def test_whoever_reviewed_a_task_is_not_asked_to_answer_it(cast, make_tasks):
+    """Flagged after one answer of two: the reviewer has read it, so the other answer is somebody else's."""
+    [task] = make_tasks(1, overlap=2)
+    flagged = say(task, cast.bob, "first", flags=("odd",))
+    case = routed(task)
+    settle(actor=cast.carol, case=case, decision=decision(case, {flagged: "accept"}))
+    assert slots.take_next(actor=cast.carol) is None
+    assert slots.take_next(actor=cast.mona) is not None
 
 
 def test_a_task_whose_every_answer_is_rejected_is_rejected(cast, split):
@@ -197,6 +210,18 @@ def test_an_answer_that_went_meanwhile_is_noticed(cast, split):
     slots.undo(actor=second.actor, annotation=second)
     with pytest.raises(CaseChanged):
         settle(actor=cast.carol, case=case, decision=decision(case, {first: "accept", second: "reject"}))
+
+
+def test_an_answer_that_came_meanwhile_is_noticed(cast, make_tasks, stopped_clock):
+    [task] = make_tasks(1, overlap=2)
+    one, two = make_annotators(cast.project, 2)
+    flagged = say(task, one, "first", flags=("odd",))
+    routed(task)
+    case = reviews.next_case(actor=cast.carol)
+    stopped_clock.advance(seconds=1)
+    say(task, two, "second")
+    with pytest.raises(CaseChanged):
+        settle(actor=cast.carol, case=case, decision=decision(case, {flagged: "accept"}))
 
 
 def test_an_answer_that_comes_after_the_settlement_does_not_reopen(cast, make_tasks):

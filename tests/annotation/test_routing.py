@@ -1,8 +1,10 @@
 """From answers to cases: which tasks wait for a reviewer, and that a killed or doubled router changes nothing."""
 
+import threading
+
 import pytest
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from annotation.models import Case, Task
 from annotation.review_rules import is_drawn
@@ -123,6 +125,16 @@ def test_fewer_answers_asked_for_completes_and_routes_a_task(cast, make_tasks, t
     assert routed(task).reasons == ["disagreement"]
 
 
+def test_more_answers_asked_for_make_an_agreed_task_wait_for_them(cast, make_tasks, three):
+    [task] = make_tasks(1, overlap=1)
+    say(task, three[0], "first")
+    assert routed(task) is None
+    assert task.resolution == Task.Resolution.AGREED
+    set_overlap(actor=cast.mona, tasks=[task], overlap=2)
+    assert routed(task) is None
+    assert task.resolution == Task.Resolution.NONE
+
+
 def test_a_task_has_one_open_case_whatever_happens(cast, make_tasks):
     [task] = make_tasks(1)
     say(task, cast.bob, "first", flags=("odd",))
@@ -131,7 +143,9 @@ def test_a_task_has_one_open_case_whatever_happens(cast, make_tasks):
         Case.objects.create(project=cast.project, task=task)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_router_killed_before_its_commit_leaves_everything_to_the_next(cast, make_tasks, monkeypatch):
+    """It dies after the case was written: neither the case nor the loss of the outbox row may be seen by anybody."""
     [task] = make_tasks(1)
     say(task, cast.bob, "first", flags=("odd",))
 
@@ -139,16 +153,43 @@ def test_a_router_killed_before_its_commit_leaves_everything_to_the_next(cast, m
         pass
 
     def die(*args, **more):
+        assert Case.objects.count() == 1
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr(Task.objects.__class__, "bulk_update", die, raising=False)
         broken.setattr(routing.Task.objects, "bulk_update", die, raising=False)
-        with pytest.raises(Killed), transaction.atomic():
+        with pytest.raises(Killed):
             routing.route_answers()
     assert Case.objects.count() == 0
     assert routing.waiting().count() == 1
     assert routed(task).reasons == ["flag"]
+    assert routing.waiting().count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_routers_at_once_make_one_case_a_task(cast, make_tasks):
+    """20 flagged tasks, each told of twice, 3 routers: 20 cases, nothing left, nobody failed."""
+    tasks, errors = make_tasks(20), []
+    for task in tasks:
+        say(task, cast.bob, "first", flags=("odd",))
+        routing.look_again(task.pk)
+
+    def work():
+        try:
+            while routing.waiting().exists():
+                routing.route_answers()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    routers = [threading.Thread(target=work) for _ in range(3)]
+    for router in routers:
+        router.start()
+    for router in routers:
+        router.join(timeout=60)
+    assert errors == []
+    assert sorted(Case.objects.values_list("task_id", flat=True)) == sorted(task.pk for task in tasks)
     assert routing.waiting().count() == 0
 
 
