@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -112,8 +113,10 @@ def main() -> None:
     if not url.startswith("postgres"):
         sys.exit("bench-queue measures PostgreSQL: set DATABASE_URL=postgres://user@host:5432/postgres")
     with machine.own_database(url, "plumbline_bench") as own:
-        os.environ.update(DATABASE_URL=own, DJANGO_SETTINGS_MODULE="config.settings")
-        measure_all(options)
+        os.environ.update(DATABASE_URL=own, DJANGO_SETTINGS_MODULE="config.settings", PLUMBLINE_LOG="WARNING")
+        with tempfile.TemporaryDirectory() as var:
+            os.environ["PLUMBLINE_VAR"] = var
+            measure_all(options)
 
 
 def measure_all(options: argparse.Namespace) -> None:
@@ -126,6 +129,7 @@ def measure_all(options: argparse.Namespace) -> None:
     under = floor(options.seconds, options.repeat)
     found = {name: product(name, SIZES[name], options.seconds, options.repeat) for name in options.sizes}
     old = veteran(SIZES[options.sizes[-1]], options.seconds)
+    bulk = measure_bulk(SIZES[options.sizes[-1]])
     most = max(CROWDS)
     largest = found[options.sizes[-1]][most]
     print(
@@ -139,10 +143,32 @@ def measure_all(options: argparse.Namespace) -> None:
                     for name, rows in found.items()
                 },
                 "veteran_p95_ms": round(old.measured.percentile(0.95), 1),
+                **bulk,
                 "annotators": most,
             }
         )
     )
+
+
+def measure_bulk(count: int) -> dict[str, float]:
+    """Import at overlap 1 (at overlap 3 in the table), export of annotated tasks, memory at rest."""
+    from benchmarks.queue import bulk
+
+    idle = bulk.idle_pss_mb()
+    print(f"web and worker at rest: {idle:.0f} MB PSS", flush=True)
+    once = bulk.import_per_s(count, 1)
+    print(f"import of {count} records, overlap 1: {once:.0f} per s", flush=True)
+    thrice = bulk.import_per_s(count, OVERLAP)
+    print(f"import of {count} records, overlap {OVERLAP}: {thrice:.0f} per s", flush=True)
+    exported, peak = bulk.export(count)
+    print(f"export of {count} annotated tasks: {exported:.0f} per s, web process {peak:.0f} MB at most", flush=True)
+    return {
+        "import_per_s": round(once),
+        "import_per_s_overlap_3": round(thrice),
+        "export_per_s": round(exported),
+        "export_peak_rss_mb": round(peak),
+        "idle_pss_mb": round(idle),
+    }
 
 
 def middle(values: list[float]) -> float:

@@ -80,7 +80,8 @@ def seed_history(seeded: Seeded, actor: Actor, count: int) -> None:
             "   state = CASE WHEN done + 1 >= overlap THEN 1 ELSE state END FROM taken WHERE t.id = taken.task_id)"
             " INSERT INTO annotation_annotation (created_at, public_id, project_id, task_id, slot_id, actor_id, key, answers,"
             "   display_order, counted, surplus, settlement)"
-            " SELECT now(), 'ann_' || replace(gen_random_uuid()::text, '-', ''), %(project)s, task_id, id, %(actor)s, 'seed-' || id,"
+            " SELECT now(), 'ann_' || replace(gen_random_uuid()::text, '-', ''), %(project)s, task_id, id, %(actor)s,"
+            "   'seed-' || id,"
             '   \'{"labels": {"labels": ["good"], "reason": "", "flags": []}}\', \'[]\', true, false, false FROM taken',
             {"project": seeded.project.pk, "actor": actor.pk, "count": count},
         )
