@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.data import Answer, Claim, Content
 from annotation.models import (
@@ -258,9 +258,7 @@ def next_waiting(asker: Asker) -> Slot | None:
     for lane in _lanes_for(asker):
         slot = (
             Slot.objects.filter(lane=lane, state=Slot.State.OPEN, seq__gt=marks.get(lane.pk, -1))
-            .exclude(task__slots__actor_id=asker.actor_id)
-            .exclude(task_id__in=Annotation.objects.filter(actor_id=asker.actor_id).values("task_id"))
-            .exclude(task_id__in=Skip.objects.filter(actor_id=asker.actor_id).values("task_id"))
+            .exclude(_met(Slot, asker) | _met(Annotation, asker) | _met(Skip, asker))
             .select_related("lane")
             .order_by("seq")
             .first()
@@ -268,6 +266,10 @@ def next_waiting(asker: Asker) -> Slot | None:
         if slot is not None:
             return slot
     return None
+
+
+def _met(model: type[Slot] | type[Annotation] | type[Skip], asker: Asker) -> Exists:
+    return Exists(model._default_manager.filter(actor_id=asker.actor_id, task=OuterRef("task")))
 
 
 def _lanes_for(asker: Asker) -> QuerySet[Lane]:

@@ -36,7 +36,8 @@ def draw(actor: Actor, queue: Queue | None = None) -> Queue | None:
     mixing = [row for row in _mixing_queues(actor.project_id) if queue is None or row.pk == queue.pk]
     if not mixing:
         return None
-    open_test = next((row for row in mixing if row.is_test and _may_take(actor, row)), None)
+    tests = (row for row in mixing if row.is_test and _may_take(actor, row))
+    open_test = next((row for row in tests if unseen(actor, row).exists()), None)
     if open_test is not None:
         return open_test
     drawn = _chance.random()

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor
 from accounts.services import MANAGERS, record_event, require_role
 from annotation.errors import Barred
-from annotation.models import GoldScore, GroupMember, Queue, Standing
+from annotation.models import GoldScore, GroupMember, Queue, Slot, Standing
 from annotation.selectors_gold import counting_scores, unseen
 from ground import clock
 from ground.errors import Conflict, Invalid, NotFound
@@ -171,7 +171,7 @@ def refuse_barred(person: Actor) -> None:
     if stopped is not None:
         raise Barred(_words_for(stopped), hint=_("Read the guidelines again, then ask a manager of the project."))
     for standing in mine.filter(state=Standing.State.GOOD, queue__qualifies_for__isnull=False, answered__gt=0):
-        if not _is_in(person, standing.queue) and not unseen(person, standing.queue).exists():
+        if _has_met_all(person, standing.queue):
             raise Barred(
                 _("You have answered what there is of the test %(queue)s, but fewer tasks than it takes.")
                 % {"queue": standing.queue},
@@ -189,5 +189,8 @@ def _words_for(standing: Standing) -> str:
     return f"{sentence} {standing.reason}".strip()
 
 
-def _is_in(person: Actor, queue: Queue) -> bool:
-    return GroupMember.objects.filter(actor=person, group=queue.qualifies_for_id).exists()
+def _has_met_all(person: Actor, queue: Queue) -> bool:
+    """Whether nothing of a test is left for somebody whom it has not let in; what they still hold is left."""
+    is_in = GroupMember.objects.filter(actor=person, group=queue.qualifies_for_id).exists()
+    holds = Slot.objects.filter(actor=person, state__in=(Slot.State.LEASED, Slot.State.PARKED), task__queue=queue)
+    return not is_in and not holds.exists() and not unseen(person, queue).exists()

@@ -93,7 +93,8 @@ function receive(html, entry) {
   task.hidden = true;
   main.querySelectorAll("[data-empty][hidden]").forEach((stale) => stale.remove());
   main.append(task);
-  if (inView()?.matches("[data-waiting]")) { advance(); say(words.sayNext); }
+  // Also where the queue had seemed empty: the answer just sent may have opened it, a test that was passed, say.
+  if (inView()?.matches(task.dataset.slot ? "[data-waiting], [data-empty]" : "[data-waiting]")) { advance(); say(words.sayNext); }
 }
 
 // ---- the answer

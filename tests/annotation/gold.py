@@ -30,8 +30,10 @@ def text_schema(project: Any, *, multiple: bool = False) -> Any:
     return current_schema(project, "tone", body)
 
 
-def make_texts(project: Any, count: int, *, overlap: int = 1, queue: Queue | None = None) -> list[Task]:
-    queue, schema = queue or main_queue(project), text_schema(project)
+def make_texts(
+    project: Any, count: int, *, overlap: int = 1, queue: Queue | None = None, multiple: bool = False
+) -> list[Task]:
+    queue, schema = queue or main_queue(project), text_schema(project, multiple=multiple)
     tasks = [
         Task.objects.create(
             project=project,

@@ -229,6 +229,20 @@ def test_a_slot_of_gold_looks_like_any_other(cast, always, api):
     assert len({slot["task"]["id"][4:16] for slot in found.values()}) == 1, "the id says the same moment"
 
 
+def test_the_page_shows_gold_as_any_other_task(cast, always, client):
+    mixed_queue(cast.project, gold_rate=0.5)
+    make_texts(cast.project, 1)
+    make_golds(cast, 1)
+    client.force_login(cast.bob.user)
+    html = client.get(f"/p/{cast.project.slug}/label/").content.decode()
+    articles = re.findall(r"<article .*?</article>", html, re.DOTALL)[:2]
+    ids = [re.search(r'data-task="(\w+)"', article)[1] for article in articles]
+    assert sorted(Task.objects.get(public_id=public_id).is_gold for public_id in ids) == [False, True]
+    first, second = (shape_of(re.sub(r'" hidden>', '">', article)) for article in articles)
+    assert first == second
+    assert "gold" not in html.lower().replace("gold ", "")
+
+
 def test_an_answer_to_gold_is_answered_like_any_other(cast, always, api):
     mixed_queue(cast.project, gold_rate=0.5)
     make_texts(cast.project, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotation.models import GoldKey, Queue, Task
+from annotation.models import Annotation, GoldKey, Queue, Task
 from annotation.routing import main_queue
 from annotation.scoring import consensus, likeness, observed_agreement
 from annotation.selectors_gold import gold_of, is_doubtful, promotable
@@ -121,6 +121,18 @@ def test_disagreement_makes_no_gold(cast):
     assert promotable(cast.project) == []
     with pytest.raises(Conflict):
         promote(actor=cast.alice, task=task)
+
+
+def test_what_a_reviewer_settled_is_the_key(cast):
+    """Two said kind and one rude; the reviewer said neither."""
+    [task] = make_texts(cast.project, 1, overlap=3)
+    for person, said in zip((cast.bob, cast.carol, cast.mona), (RIGHT, RIGHT, WRONG), strict=True):
+        say(person, claim_of(person), said)
+    task.refresh_from_db()
+    Annotation.objects.create(
+        project=cast.project, task=task, actor=cast.carol, key="settled", answers=labels("neither"), settlement=True
+    )
+    assert promote(actor=cast.alice, task=task).gold.answers["labels"]["labels"] == ["neither"]
 
 
 def test_a_task_that_is_not_complete_makes_no_gold(cast):

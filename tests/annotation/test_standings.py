@@ -174,3 +174,24 @@ def test_a_test_with_too_few_tasks_says_so_and_does_not_decide(cast, entry):
         slots.take_next(actor=cast.bob)
     assert "fewer tasks than it takes" in barred.value.detail
     assert state_of(cast.bob, entry) == GOOD
+
+
+def test_while_the_last_task_of_a_test_is_in_hand_nobody_is_told_that_it_is_too_short(cast, entry):
+    """The page asks for the next task before the last one is answered."""
+    make_golds(cast, 3, entry)
+    take_test(cast, "rr")
+    last = claim_of(cast.bob)
+    assert slots.take_next(actor=cast.bob, holding=[last.slot_id]) is None
+    say(cast.bob, last)
+    assert not Task.objects.get(pk=claim_of(cast.bob).task_id).is_gold
+
+
+def test_a_test_that_is_used_up_stands_in_no_other_ones_way(cast, entry):
+    make_golds(cast, 1, entry)
+    take_test(cast, "r")
+    other = Group.objects.create(project=cast.project, name="Fluent")
+    second = Queue.objects.create(project=cast.project, name="second", position=2, qualifies_for=other, pass_after=1)
+    gold.forget_settings(cast.project.pk)
+    make_golds(cast, 1, second)
+    take_test(cast, "r")
+    assert state_of(cast.bob, second) == PASSED

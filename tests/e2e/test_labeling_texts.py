@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotation.models import Annotation, Standing
+from annotation.models import Annotation, Group, Queue, Standing
 from annotation.services import gold
 from annotation.services.standings import block
 from tests.annotation.conftest import make_tasks  # noqa: F401
@@ -51,6 +51,36 @@ def test_texts_and_pairs_are_labeled_by_keyboard_in_one_sitting(cast, make_tasks
     page.keyboard.press("e")
     wait_for_answers(page, 3)
     assert Annotation.objects.counted().latest("pk").answers["preference"]["strength"] == 1
+
+
+def test_several_labels_are_toggled_and_none_takes_two_presses(cast, sign_in):
+    make_texts(cast.project, 2, multiple=True)
+    page = sign_in(cast.bob)
+    page.goto(f"/p/{cast.project.slug}/label/")
+    for key in ("1", "2", "3", "2", "Enter"):
+        page.keyboard.press(key)
+    wait_for_answers(page, 1)
+    assert Annotation.objects.get().answers["labels"]["labels"] == [RIGHT, "neither"]
+    page.keyboard.press("Enter")
+    page.get_by_text("Submit once more to say that none fits.").first.wait_for()
+    page.keyboard.press("e")
+    wait_for_answers(page, 2)
+    assert Annotation.objects.latest("pk").answers["labels"]["labels"] == []
+
+
+def test_passing_a_test_leads_on_to_work_without_a_reload(cast, sign_in):
+    group = Group.objects.create(project=cast.project, name="Trained")
+    mixed_queue(cast.project, group=group)
+    make_texts(cast.project, 1)
+    entry = Queue.objects.create(project=cast.project, name="entry", position=1, qualifies_for=group, pass_after=1)
+    gold.forget_settings(cast.project.pk)
+    make_golds(cast, 1, entry)
+    page = sign_in(cast.bob)
+    page.goto(f"/p/{cast.project.slug}/label/")
+    page.get_by_text("Gold ").wait_for()
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.locator("[data-slot]:not([hidden]) .plain").get_by_text("Text ").wait_for()
 
 
 @pytest.mark.parametrize(("dark", "width"), [(False, 1366), (True, 390)])
