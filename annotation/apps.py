@@ -23,5 +23,6 @@ class AnnotationConfig(AppConfig):
         register(kinds.BULK_EDIT)
         register(kinds.REFILE)
         register_beat("annotation.index_words", 2, searching.index_words)
+        register_beat("annotation.sweep_words", 60, searching.sweep_words)
         register_beat("annotation.purge_deletions", 30, bulk.purge_deletions)
         register_beat("annotation.sweep_import_files", 3600, importing.sweep_files)

@@ -252,7 +252,3 @@ class Browser:
         """What is wanted and stands in this order."""
         named = self.wanted if self.found is None else self.wanted.filter(pk__in=self.found)
         return named if self.column in ("id", "priority") else named.filter(**{f"{self.column}__isnull": False})
-
-    def count_all(self) -> int:
-        """Exactly, whatever it costs: what a confirmation names."""
-        return matching(self.project, self.query).count()

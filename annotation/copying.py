@@ -13,9 +13,9 @@ from typing import Any
 from django.db import connection, models
 
 from annotation import dialect
-from annotation.filing import Router, facts_of
 from annotation.lines import NewTask
 from annotation.models import Lane, Queue, Schema, Slot, Task
+from annotation.routing import Router, facts_of, seq_in
 from ground.dialect import is_postgresql
 from ground.ids import new_public_ids
 
@@ -91,7 +91,7 @@ def _slot_rows(
         for ordinal, lane in enumerate(found):
             seq = next(openings)
             if lane.order != Queue.Order.FIFO and queue is not None:
-                seq = router.place(task, queue, ordinal, seq)[1]  # type: ignore[arg-type]
+                seq = seq_in(task, queue, seq)  # type: ignore[arg-type]
             rows.append((task.pk, lane.pk, ordinal, seq))
     return rows
 

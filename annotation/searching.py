@@ -13,7 +13,7 @@ from jobs.models import Job
 
 PIECE = 500
 BUDGET_SECONDS = 0.6
-LOOK_BACK = 500_000
+LOOK_BACK = 100_000
 LONGEST = 100_000
 MOST_FOUND = 10_000
 MOST_BEHIND = 200_000
@@ -41,7 +41,7 @@ def index_words() -> int:
     while True:
         keys = _next_keys()
         if not keys:
-            return done + _sweep()
+            return done
         _index(keys)
         done += len(keys)
         if time.monotonic() > until:
@@ -62,8 +62,8 @@ def _next_keys() -> list[int]:
     return list(Task.objects.filter(pk__gt=reached()).order_by("pk").values_list("pk", flat=True)[:PIECE])
 
 
-def _sweep() -> int:
-    """Tasks whose transaction committed after a later one was indexed already."""
+def sweep_words() -> int:
+    """A periodic duty: tasks whose transaction committed after a later one was indexed already."""
     newest = reached()
     indexed = TaskText.objects.filter(task=OuterRef("pk"))
     late = Task.objects.filter(~Exists(indexed), pk__gt=newest - LOOK_BACK, pk__lt=newest)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -84,6 +85,7 @@ def _browser(request: HttpRequest, actor: Actor, state: State, **more: Any) -> H
         "previous_url": state.url(before=page.previous) if page.previous else "",
         "conditions": [(in_words(one), state.without(place)) for place, one in enumerate(state.conditions)],
         "sorts": SORT_NAMES.items(),
+        "leaves_out": browser.column in ("agreement", "score"),
         "keys": sorted({*keys, *state.columns}),
         "quick": list(_quick(state)),
         "condition_form": ConditionForm(columns=keys, names=manages),
@@ -247,7 +249,7 @@ def _confirm(
         "query": json.dumps(query, ensure_ascii=False),
         "conditions": conditions,
         "search": query.get("search", ""),
-        "days": bulk.settings.UNDO_WINDOW.days,
+        "days": settings.UNDO_WINDOW.days,
     }
     return render(request, "annotation/tasks_change.html", context, status=422 if form.errors else 200)
 

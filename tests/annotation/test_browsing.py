@@ -236,7 +236,7 @@ def test_a_query_that_asks_nonsense_is_refused(query):
 
 
 def index_all():
-    while searching.index_words():
+    while searching.index_words() or searching.sweep_words():
         pass
 
 
@@ -291,7 +291,6 @@ def test_counts_are_exact_when_small_and_bounded_when_not(cast, make, monkeypatc
     assert str(Browser(cast.project, some).count()) == "4 of the newest 10"
     monkeypatch.setattr(browsing, "COUNTED", 5)
     assert str(Browser(cast.project, everything).count()) == "more than 5"
-    assert Browser(cast.project, some).count_all() == 8
 
 
 def rows_read(plan):
