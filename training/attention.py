@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import Actor, Membership, Role
+from annotation.models import Task
 from annotation.selectors import current_guideline
 from jobs.models import Job
 from models_registry.models import Deployment
@@ -34,6 +35,7 @@ def needs_a_person(look: Look, judges: list[dict[str, Any]]) -> list[Attention]:
         *_failed_freeze(look),
         *_failed_servers(look),
         *_lost_feedback(look),
+        *_waits_for_review(look),
         *_no_guidelines(look),
         *_only_simulated(look, judges),
     ]
@@ -105,6 +107,22 @@ def _lost_feedback(look: Look) -> list[Attention]:
             text=_("They are kept, and counted as soon as the responses come in."),
             action=_("Look at the counts"),
             url=look.room("data", end="#feedback"),
+        )
+    ]
+
+
+def _waits_for_review(look: Look) -> list[Attention]:
+    waits = Task.objects.filter(project=look.project, resolution=Task.Resolution.WAITING)
+    count = waits.exclude(state=Task.State.ARCHIVED).count()
+    if not count:
+        return []
+    return [
+        Attention(
+            kind="wait",
+            title=ngettext("%d task waits for a reviewer.", "%d tasks wait for a reviewer.", count) % count,
+            text=_("People disagree there, or somebody wants a second look."),
+            action=_("Review"),
+            url=look.room("review"),
         )
     ]
 

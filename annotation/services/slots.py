@@ -296,6 +296,9 @@ def retract(*, actor: Actor, annotation: Annotation, reason: str) -> None:
     if not reason.strip():
         raise Invalid(_("Say why this answer is retracted."))
     with transaction.atomic():
+        if annotation.settlement:
+            # The last word goes, so the router looks at the task anew. Task before annotation, as whoever settles locks them.
+            Task.objects.filter(pk=annotation.task_id).update(resolution=Task.Resolution.NONE)
         slot = (
             Slot.objects.select_for_update(of=("self",)).select_related("task__project").filter(pk=annotation.slot_id)
         )

@@ -248,6 +248,16 @@ def test_a_later_review_puts_a_new_last_word_in_place_of_the_old(cast, split):
     assert Annotation.objects.filter(settlement=True).count() == 2
 
 
+def test_a_task_whose_last_word_is_retracted_waits_for_a_reviewer_again(cast, split):
+    task, first, second, case = split()
+    settle(actor=cast.carol, case=case, decision=decision(case, {first: "accept", second: "fix"}, adopt=first))
+    assert routed(task) is None
+    slots.retract(actor=cast.mona, annotation=Annotation.objects.get(settlement=True), reason="wrong word")
+    again = routed(task)
+    assert again != case
+    assert (again.reasons, task.resolution) == (["disagreement"], Task.Resolution.WAITING)
+
+
 def test_reopening_brings_everything_back(cast, split):
     task, first, second, case = split()
     settle(actor=cast.carol, case=case, decision=decision(case, {first: "accept", second: "reject"}, adopt=first))

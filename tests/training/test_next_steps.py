@@ -126,6 +126,20 @@ def test_only_simulated_judges_are_named_as_such(story, cast):
     assert needs_a_person(look, [*simulated, {"actor__kind": "person"}]) == []
 
 
+def test_tasks_that_wait_for_a_reviewer_need_a_person(story, cast):
+    from annotation.models import Task
+
+    def titles():
+        look = Look(cast.project, loop_picture(cast.project).numbers)
+        return [item.title for item in needs_a_person(look, []) if "reviewer" in item.title]
+
+    story.prompts()
+    story.tasks(story.responses(story.version()), overlap=1)
+    assert titles() == []
+    Task.objects.update(resolution=Task.Resolution.WAITING)
+    assert titles() == ["6 tasks wait for a reviewer."]
+
+
 def test_the_fullest_station_fits_into_a_hundred_dots(cast):
     """100 items: one each; 101: five each; 501: ten each."""
     stations = loop_picture(cast.project).stations
