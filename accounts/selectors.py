@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, ApiToken, Membership, Project, User
-from accounts.services import require_role
+from accounts.services import require_role, role_of
 from ground.errors import Forbidden, NotFound
 
 
@@ -30,6 +30,8 @@ def get_actor_for(request: HttpRequest | Any, slug: str) -> Actor:
 def get_member_for(request: HttpRequest | Any, slug: str, *roles: str) -> Actor:
     """The asking actor, known to hold one of `roles`."""
     actor = get_actor_for(request, slug)
+    # The pages' navigation shows what this role may open.
+    request.role = role_of(actor)
     require_role(actor, *roles)
     return actor
 

@@ -171,6 +171,7 @@ def skip(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
 def heartbeat(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
     claim = slots.heartbeat(actor=actor, slot=get_slot_for(actor, slot), token=_token(request))
+    slots.keep_waiting(actor=actor, slot_ids=slot_ids_for(actor, request.POST.getlist("holding")))
     return JsonResponse({"lease_expires": claim.expires_at.isoformat()})
 
 

@@ -27,3 +27,5 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
 ]
+
+handler404 = "config.views.not_found"

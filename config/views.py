@@ -6,6 +6,7 @@ from csp.decorators import csp_update
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
+from django.views.defaults import page_not_found
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 
@@ -14,6 +15,20 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 class ApiDocs(SpectacularSwaggerSplitView):
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """An address nobody serves: a problem for programs, a page for people."""
+    if request.path.startswith(("/api/", "/v1/")):
+        body = {
+            "type": "about:blank",
+            "status": 404,
+            "code": "not_found",
+            "detail": "There is nothing at this address.",
+        }
+        body["hint"] = "The addresses are listed at /api/docs/."
+        return JsonResponse(body, status=404, content_type="application/problem+json")
+    return page_not_found(request, exception)
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

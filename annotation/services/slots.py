@@ -346,6 +346,13 @@ def heartbeat(*, actor: Actor, slot: Slot, token: uuid.UUID) -> Claim:
     return _as_claim(slot, token, expires)
 
 
+def keep_waiting(*, actor: Actor, slot_ids: Iterable[int]) -> int:
+    """Renew the running leases of tasks that wait, unseen, in a page that is open: their time begins when they are shown."""
+    now = clock.now()
+    waiting = Slot.objects.filter(pk__in=slot_ids, actor=actor, state=Slot.State.LEASED, lease_expires_at__gt=now)
+    return waiting.update(lease_expires_at=now + _lease())
+
+
 def save_draft(*, actor: Actor, task: Task, answers: Any) -> Draft:
     """Keep unfinished work. It outlives the lease."""
     if not isinstance(answers, dict) or len(str(answers)) > LONGEST_DRAFT:

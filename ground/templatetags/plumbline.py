@@ -34,6 +34,8 @@ PLACES = (
     ("models", _("Models")),
     ("settings", _("Settings")),
 )
+OF_ANNOTATORS = ("project", "label", "loop", "settings")
+"""The places an annotator may open; the others open to reviewers and managers."""
 
 QUEUE_TABS = (
     ("queue", _("Now")),
@@ -156,7 +158,9 @@ def places(context: Context) -> list[dict[str, Any]]:
     slug = getattr(project, "slug", None)
     if not slug:
         return []
-    return _line(PLACES, slug, context.get("place"))
+    role = getattr(context.get("request"), "role", None)
+    shown = [place for place in PLACES if role != "annotator" or place[0] in OF_ANNOTATORS]
+    return _line(shown, slug, context.get("place"))
 
 
 @register.simple_tag(takes_context=True)

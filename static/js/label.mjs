@@ -297,7 +297,7 @@ async function saveDraft(options) {
 
 async function beat(just) {
   if (document.hidden && !just) return;
-  const task = answer.shown(), result = await lease.renew(just);
+  const task = answer.shown(), result = await lease.renew();
   if (result?.kind === "refused") lost(task, result.problem);
   if (result?.kind === "signed-out") signedOut();
   if (result?.kind === "unreachable") unreachable = true;

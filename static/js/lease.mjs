@@ -1,5 +1,5 @@
-// Whose task this is, and for how long. The lease of a task begins when it is shown and is renewed every minute while the
-// page is in view. Times are the server's: its clock is read from the page and from every answer.
+// Whose task this is, and for how long. Every minute while the page is in view it renews the lease of the task that is shown, and
+// of the one that waits behind it: that one's time begins when it is shown. Times are the server's: its clock is read from the page and from every answer.
 import { post } from "./outbox.mjs";
 import { shown } from "./answer.mjs";
 
@@ -12,12 +12,12 @@ export const ending = () => left() < NEAR_ITS_END && left() > 0;
 export const minutes = () => Math.max(1, Math.ceil(left() / 60000));
 export const urlFor = (name, slot) => form.dataset[name].replace("SLOT", slot);
 
-// `just` is true when the task has only now come into view. Returns what post returns, or nothing when there is no task.
-export async function renew(just = false) {
+// Returns what post returns, or nothing when there is no task.
+export async function renew() {
   const task = shown();
   if (!task) return undefined;
-  const fields = { lease: task.dataset.lease, ...(just && { shown: "1" }) };
-  const answer = await post(urlFor("heartbeatUrl", task.dataset.slot), fields);
+  const waiting = [...document.querySelectorAll("[data-slot]")].map((held) => ["holding", held.dataset.slot]);
+  const answer = await post(urlFor("heartbeatUrl", task.dataset.slot), [["lease", task.dataset.lease], ...waiting]);
   if (answer.kind !== "done") return answer;
   const date = Date.parse(answer.response.headers.get("Date"));
   if (date) ahead = Date.now() - date;

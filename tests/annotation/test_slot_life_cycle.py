@@ -154,15 +154,15 @@ class SlotLife(RuleBasedStateMachine):
 
 
 def test_whatever_people_do_the_queue_keeps_its_word():
-    """60 stories of up to 30 steps on PostgreSQL, 15 on SQLite."""
-    stories = 60 if connection.vendor == "postgresql" else 15
+    """25 stories of up to 25 steps on PostgreSQL, 8 on SQLite."""
+    stories = 25 if connection.vendor == "postgresql" else 8
     with clock.stopped() as moved:
         machine = type("Life", (SlotLife,), {"moved": moved})
         run_state_machine_as_test(
             machine,
             settings=settings(
                 max_examples=stories,
-                stateful_step_count=30,
+                stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
                 derandomize=True,
