@@ -364,33 +364,3 @@ def test_ids_made_together_rise_and_differ():
     assert len(set(ids)) == 5000
     assert ids[:4096] == sorted(ids[:4096])
     assert all(len(name) == 36 and name[16] == "7" and name[20] in "89ab" for name in ids)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_import_holds_no_lock_a_claim_waits_for(cast, start, monkeypatch):
-    """While a chunk's transaction is open, somebody claims and submits."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
-    run(start([line("first")]))
-    before, claims = importing._advance, []
-
-    def advance(*args, **options):
-        other = connections.create_connection("default")
-        with other.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '500ms'")
-            cursor.execute(
-                "INSERT INTO annotation_mark (actor_id, lane_id, seq) SELECT %s, id, 0 FROM annotation_lane",
-                [cast.bob.pk],
-            )
-            cursor.execute(
-                "UPDATE annotation_slot SET state = 1, actor_id = %s, lease_token = gen_random_uuid(), "
-                "lease_expires_at = now() WHERE state = 0",
-                [cast.bob.pk],
-            )
-            claims.append(cursor.rowcount)
-        other.close()
-        return before(*args, **options)
-
-    monkeypatch.setattr(importing, "_advance", advance)
-    row = run(start([line("second")]))
-    assert (row.job.state, claims) == ("succeeded", [1])
