@@ -55,7 +55,11 @@ def claims_of(task: Task, actor: Actor | None = None) -> list[Claimed]:
     if actor is not None:
         had, past = had.filter(actor=actor), past.filter(actor=actor)
     answered = dict(Annotation.objects.filter(slot__task=task, counted=True).values_list("slot_id", "created_at"))
-    found = [_had(slot, answered.get(slot.pk)) for slot in had] + [_past(row) for row in past]
+    ended = [_past(row) for row in past]
+    # Gold given back is kept for its reader, where any other task would be free: the lease that ended is listed, once.
+    told = {(claim.slot.pk, claim.at) for claim in ended}
+    kept = [slot for slot in had if slot.state != Slot.State.PARKED or (slot.pk, slot.leased_at) not in told]
+    found = [_had(slot, answered.get(slot.pk)) for slot in kept] + ended
     return sorted(found, key=lambda claim: (str(claim.at or claim.ended_at or ""), claim.slot.pk))
 
 

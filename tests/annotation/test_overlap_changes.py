@@ -10,9 +10,18 @@ from annotation.filing import main_queue
 from annotation.models import Annotation, Batch, Draft, Group, GroupMember, Queue, Slot, Task
 from annotation.services import slots
 from annotation.services.batches import edit_batch
-from annotation.services.tasks import archive_tasks, assign, restore_tasks, set_batch, set_overlap, set_priority
+from annotation.services.tasks import (
+    archive_tasks,
+    assign,
+    restore_tasks,
+    set_batch,
+    set_overlap,
+    set_priority,
+    set_scores,
+)
 from jobs.models import Outbox
 from tests.annotation.test_queue import ANSWER, answer, claim_of, slot_of
+from tests.annotation.test_queue_order import just_looked
 from tests.factories import make_annotators
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -64,9 +73,10 @@ def test_a_raise_is_seen_in_a_ranked_queue_behind_everybodys_mark(cast, make_tas
     queue = main_queue(cast.project)
     Queue.objects.filter(pk=queue.pk).update(order=Queue.Order.SCORE, breadth_first=False)
     first, second = make_tasks(2)
+    set_scores(actor=cast.mona, scores={first.public_id: 2.0, second.public_id: 1.0})
     for actor in (cast.bob, cast.carol):
+        just_looked(actor)
         answer(actor, claim_of(actor))
-    assert slots.take_next(actor=cast.mona) is None
     set_overlap(actor=cast.mona, tasks=[first, second], overlap=2)
     assert claim_of(cast.bob).task_id == second.pk
     assert claim_of(cast.carol).task_id == first.pk
@@ -83,6 +93,19 @@ def test_the_reserve_stays_one_when_overlap_changes(cast, make_tasks):
         set_overlap(actor=cast.mona, tasks=[task], overlap=overlap)
         pools = Slot.objects.filter(task=task, state=STATES.OPEN).values_list("lane__pool_id", flat=True)
         assert Counter(pools) == {law.pk: 1, 0: overlap - 1}
+
+
+def test_a_reserve_that_was_used_is_not_kept_twice(cast, make_tasks):
+    """A member took the one place kept of 2; raised to 4, the three others are everybody's."""
+    law = Group.objects.create(project=cast.project, name="law")
+    queue = main_queue(cast.project)
+    Queue.objects.filter(pk=queue.pk).update(reserved_group=law, reserved_slots=1)
+    [task] = make_tasks(1, overlap=2)
+    GroupMember.objects.create(group=law, actor=cast.bob)
+    answer(cast.bob, claim_of(cast.bob))
+    set_overlap(actor=cast.mona, tasks=[task], overlap=4)
+    pools = Slot.objects.filter(task=task, state=STATES.OPEN).values_list("lane__pool_id", flat=True)
+    assert Counter(pools) == {0: 3}
 
 
 def test_archived_and_restored_a_task_has_its_places_again(cast, make_tasks):

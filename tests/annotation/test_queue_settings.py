@@ -128,18 +128,28 @@ def row_of(claim):
     return Slot.objects.select_related("task__project").get(pk=claim.slot_id)
 
 
-def test_a_slot_that_came_back_into_an_archived_queue_is_found(cast, make_tasks):
-    """The job has passed while Bob held the slot by an old row of the task; the sweep files it anew."""
+def test_a_slot_given_back_by_an_old_row_goes_where_the_task_is_now(cast, make_tasks):
+    """Bob's request read the task before the queue was archived and all was filed anew, and before it was assigned to Carol."""
     queue = create_queue(actor=cast.mona, name="german", position=5, filter=GERMAN)
-    make_tasks(1, metadata={"language": "de"})
+    [task] = make_tasks(1, metadata={"language": "de"})
     claim = claim_of(cast.bob)
     stale = row_of(claim)
     archive_queue(actor=cast.mona, queue=queue)
     refile(cast.project)
+    assign(actor=cast.mona, tasks=[task], pool_id=-cast.carol.pk)
     slots.release(actor=cast.bob, slot=stale, token=claim.token)
+    assert slots.take_next(actor=cast.mona) is None
+    assert claim_of(cast.carol).task_id == claim.task_id
+
+
+def test_what_an_import_under_way_filed_in_an_archived_queue_is_found(cast, make_tasks):
+    queue = create_queue(actor=cast.mona, name="german", position=5, filter=GERMAN)
+    [task] = make_tasks(1, metadata={"language": "de"})
+    archive_queue(actor=cast.mona, queue=queue)
     assert slots.take_next(actor=cast.carol) is None
     assert refiling.sweep_stranded() == 1
-    assert claim_of(cast.carol).task_id == claim.task_id
+    assert refiling.sweep_stranded() == 0
+    assert claim_of(cast.carol).task_id == task.pk
 
 
 def test_a_paused_queue_hands_out_nothing_lets_finish_and_resumes(cast, make_tasks):

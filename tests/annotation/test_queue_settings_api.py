@@ -5,7 +5,7 @@ import json
 import pytest
 
 from annotation.filing import main_queue
-from annotation.models import Batch, Slot, Task
+from annotation.models import Batch, Group, Slot, Task
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +132,17 @@ def test_no_body_makes_the_server_fail(cast, api, make_tasks, paths):
 @pytest.mark.parametrize("place", ["queues/que_1", "groups/grp_1", "batches/bat_1"])
 def test_what_is_not_here_is_404(cast, api, paths, place):
     assert api(cast.mona).get(f"{paths}/{place}").status_code == 404
+
+
+def test_what_is_in_another_project_is_404(cast, api, paths):
+    theirs = {
+        "queues": main_queue(cast.mallory.project).public_id,
+        "groups": Group.objects.create(project=cast.mallory.project, name="theirs").public_id,
+        "batches": Batch.objects.create(project=cast.mallory.project, name="theirs").public_id,
+    }
+    for place, public_id in theirs.items():
+        assert api(cast.mona).get(f"{paths}/{place}/{public_id}").status_code == 404
+    assert api(cast.mona).post(f"{paths}/queues", {"name": "x", "group": theirs["groups"]}).status_code == 404
 
 
 def test_annotators_read_and_change_nothing_and_outsiders_see_nothing(cast, api, paths):

@@ -170,6 +170,15 @@ def test_a_reader_of_gold_sees_one_claim_and_the_first_slot(cast, api, make_task
         assert api(cast.mona).get(f"/api/v1/slots/{claim['slot']}/why").status_code == 200
 
 
+def test_gold_given_back_is_listed_like_any_other_task(cast, make_tasks):
+    from annotation.services.gold import claim as claim_gold
+
+    task = gold_task(cast, make_tasks)
+    given = claim_gold(cast.bob, main_queue(cast.project))
+    slots.release(actor=cast.bob, slot=row_of(given), token=given.token)
+    assert [found.ending for found in claims_of(task, cast.bob)] == ["released"]
+
+
 def test_a_person_who_left_stays_in_the_list(cast, make_tasks):
     [task] = make_tasks(1)
     answer(cast.bob, claim_of(cast.bob))
