@@ -17,14 +17,15 @@ from django.utils.translation import gettext as _
 from accounts.models import Project
 from annotation.conditions import check_browsed, lookup
 from annotation.models import Task
-from annotation.searching import among, found_ids
+from annotation.searching import among, found_ids, newest_searchable
 from ground.errors import Invalid
 
 SORTS = ("-id", "id", "-priority", "priority", "-agreement", "agreement", "-score", "score")
 """Each has an index. Tasks without agreement or score are left out of an order by it."""
 PAGE = 50
 MOST_PAGE = 200
-WINDOW = 2000
+WINDOW = 500
+WIDEST = 16_000
 PATIENCE_SECONDS = 0.25
 COUNTED = 10_000
 COUNT_WINDOW = 20_000
@@ -128,6 +129,8 @@ class Browser:
         base: QuerySet[Task] = Task.objects.filter(project=self.project)
         if self.found is not None:
             base = base.filter(pk__in=self.found)
+        elif self.query.get("search"):
+            base = base.filter(pk__lte=newest_searchable())
         for condition in self.query["all"]:
             if condition["op"] == "eq" and condition["field"] in ("batch", "external_id"):
                 base = lookup(base, self.project, [condition])
@@ -161,25 +164,29 @@ class Browser:
         """`count` tasks from the cursor on; and where the looking ended, when the time was up first."""
         rows: list[Task] = []
         until = time.monotonic() + PATIENCE_SECONDS
+        size = WINDOW
         while True:
-            cursor = self._look(rows, cursor, count, back)
+            cursor = self._look(rows, cursor, count, back, size)
             if cursor is None or len(rows) >= count:
                 return rows, None
             if time.monotonic() > until:
                 return rows, self._spell(*cursor)
+            size = min(2 * size, WIDEST)
 
-    def _look(self, rows: list[Task], cursor: tuple[Any, int] | None, count: int, back: bool) -> tuple[Any, int] | None:
-        """Add what is wanted among the next tasks; the key of the last one looked at, None at the end of the order."""
+    def _look(
+        self, rows: list[Task], cursor: tuple[Any, int] | None, count: int, back: bool, size: int
+    ) -> tuple[Any, int] | None:
+        """Add what is wanted among the next `size` tasks; the key of the last one looked at, None at the end of the order."""
         for keys in self._runs(cursor, back):
             if len(rows) >= count:
                 return None
             if not self.filtered:
                 rows += keys.select_related("queue", "batch", "schema")[: count - len(rows)]
                 continue
-            window = list(keys.values_list(self.column, "pk")[:WINDOW])
+            window = list(keys.values_list(self.column, "pk")[:size])
             found = self._within(window).order_by(*self._order(back))
             rows += found.select_related("queue", "batch", "schema")[: count - len(rows)]
-            if len(window) == WINDOW:
+            if len(window) == size:
                 return window[-1]
         return None
 

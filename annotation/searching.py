@@ -52,19 +52,19 @@ def _importing() -> bool:
     return TaskImport.objects.filter(job__state=Job.State.RUNNING).exists()
 
 
-def reached() -> int:
+def newest_searchable() -> int:
     """The newest task that can be searched."""
     newest: int | None = TaskText.objects.aggregate(newest=Max("task_id"))["newest"]
     return newest or 0
 
 
 def _next_keys() -> list[int]:
-    return list(Task.objects.filter(pk__gt=reached()).order_by("pk").values_list("pk", flat=True)[:PIECE])
+    return list(Task.objects.filter(pk__gt=newest_searchable()).order_by("pk").values_list("pk", flat=True)[:PIECE])
 
 
 def sweep_words() -> int:
     """A periodic duty: tasks whose transaction committed after a later one was indexed already."""
-    newest = reached()
+    newest = newest_searchable()
     indexed = TaskText.objects.filter(task=OuterRef("pk"))
     late = Task.objects.filter(~Exists(indexed), pk__gt=newest - LOOK_BACK, pk__lt=newest)
     keys = list(late.order_by("pk").values_list("pk", flat=True)[:PIECE])
@@ -124,5 +124,5 @@ def among(tasks: "QuerySet[Task]", project: Project, words: str) -> "QuerySet[Ta
 
 def not_searchable(project: Project) -> int:
     """How many of the project's tasks cannot be found yet; counted no further than MOST_BEHIND."""
-    behind = Task.objects.filter(Q(project=project), pk__gt=reached())
+    behind = Task.objects.filter(Q(project=project), pk__gt=newest_searchable())
     return behind.order_by("pk")[: MOST_BEHIND + 1].count()

@@ -259,7 +259,7 @@ def test_words_are_found_once_they_are_indexed(cast, make, make_tasks):
 def test_a_task_that_committed_late_is_indexed_by_the_sweep(cast, make):
     late, later = make(2, text="late bird")
     searching._index([later.pk])
-    assert searching.reached() == later.pk
+    assert searching.newest_searchable() == later.pk
     index_all()
     assert set(TaskText.objects.values_list("pk", flat=True)) == {late.pk, later.pk}
 
