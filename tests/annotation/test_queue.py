@@ -214,3 +214,52 @@ def test_another_projects_slot_does_not_exist(cast, make_tasks):
     claim = claim_of(cast.bob)
     with pytest.raises(NotFound):
         get_slot_for(cast.mallory, slot_of(claim).public_id)
+
+
+def test_a_page_keeps_the_task_that_waits_in_it_and_nobody_elses(cast, make_tasks, stopped_clock):
+    """Bob's page shows one task and holds the next. After 14 of 15 minutes it renews both; Carol's lease runs out."""
+    make_tasks(3)
+    shown = claim_of(cast.bob)
+    waiting = claim_of(cast.bob, holding=[shown.slot_id])
+    others = claim_of(cast.carol)
+    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS - 60)
+    slots.heartbeat(actor=cast.bob, slot=slot_of(shown), token=shown.token)
+    assert slots.keep_waiting(actor=cast.bob, slot_ids=[waiting.slot_id, others.slot_id]) == 1
+    stopped_clock.advance(seconds=120)
+    slots.expire_leases()
+    assert {slot_of(shown).state, slot_of(waiting).state} == {Slot.State.LEASED}
+    assert slot_of(others).state == Slot.State.OPEN
+
+
+def test_a_slot_with_a_draft_is_parked_and_offered_to_its_author_first(cast, make_tasks, stopped_clock):
+    """Bob begins and goes away. Others do not get his place meanwhile; he does, with his draft, under a new lease."""
+    [task] = make_tasks(1)
+    begun = claim_of(cast.bob)
+    slots.save_draft(actor=cast.bob, task=task, answers={"preference": {"choice": "tie"}})
+    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    slots.expire_leases()
+    assert slots.take_next(actor=cast.carol) is None
+    again = claim_of(cast.bob)
+    assert (again.slot_id, again.token == begun.token) == (begun.slot_id, False)
+    assert served(cast.bob, again).draft == {"preference": {"choice": "tie"}}
+
+
+def test_a_parked_slot_goes_back_to_the_others_after_a_day_and_the_draft_stays(cast, make_tasks, stopped_clock):
+    [task] = make_tasks(1)
+    late = claim_of(cast.bob)
+    slots.save_draft(actor=cast.bob, task=task, answers={"preference": {"choice": "tie"}})
+    for seconds in (slots.settings.SLOT_LEASE_SECONDS + 1, slots.settings.SLOT_PARK_SECONDS + 1):
+        stopped_clock.advance(seconds=seconds)
+        slots.expire_leases()
+    answer(cast.carol, claim_of(cast.carol))
+    annotation, _next = answer(cast.bob, late)
+    assert (annotation.counted, annotation.surplus) == (False, True)
+
+
+def test_the_same_key_for_another_answer_is_refused_and_nothing_is_written(cast, make_tasks):
+    make_tasks(2)
+    first = claim_of(cast.bob)
+    answer(cast.bob, first, key="same")
+    with pytest.raises(Invalid, match="another answer"):
+        answer(cast.bob, claim_of(cast.bob), key="same")
+    assert Annotation.objects.count() == 1
