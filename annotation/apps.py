@@ -16,7 +16,7 @@ class AnnotationConfig(AppConfig):
         register_beat("annotation.expire_leases", 5, slots.expire_leases)
         register_beat("annotation.gold", 60, gold.score_missed)
         register_beat("annotation.rounds", 5, rounds.sweep_rounds)
-        register_beat("annotation.budgets", 5, budget.sweep_budgets)
+        register_beat("annotation.budgets", 15, budget.sweep_budgets)
         register_beat("annotation.stranded", 30, refiling.sweep_stranded)
         register_beat("annotation.route_answers", 2, routing.route_answers)
         register(kinds.IMPORT)

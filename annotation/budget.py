@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from annotation.models import Batch, Slot, Task
 from annotation.placing import open_again
@@ -75,9 +76,9 @@ def fill_budgets(batches: Iterable[int | None]) -> None:
 
 def sweep_budgets() -> int:
     """Open what became affordable since somebody looked last (a lapsed place, a removed budget). Returns how many slots."""
-    held = Slot.objects.filter(state=Slot.State.HELD).values("lane__batch_id")
+    held = Slot.objects.filter(state=Slot.State.HELD, lane__batch=OuterRef("pk"))
     moved = 0
-    for batch in Batch.objects.filter(pk__in=held).exclude(state=Batch.State.ARCHIVED):
+    for batch in Batch.objects.filter(Exists(held)).exclude(state=Batch.State.ARCHIVED):
         with transaction.atomic():
             moved += fill_budget(batch)
     return moved

@@ -1,6 +1,8 @@
 """Queues and groups: made, changed, paused, archived; tasks follow by a job that can be killed."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Event
 from annotation.filing import main_queue
@@ -67,6 +69,21 @@ def test_filing_anew_goes_on_where_it_was_killed_and_touches_nothing_twice(cast,
     assert queue.tasks.count() == 7
     after = dict(Slot.objects.filter(pk__in=before).values_list("pk", "seq"))
     assert after == before
+
+
+def test_filing_anew_asks_as_often_for_many_tasks_as_for_few(cast, make_tasks):
+    """One piece of 4 tasks and one of 40 take the same number of statements, lanes being there already."""
+    queue = create_queue(actor=cast.mona, name="german", position=5, filter=GERMAN)
+    counts = []
+    for count in (4, 4, 40):
+        made = make_tasks(count, overlap=2, metadata={"language": "fr"})
+        Task.objects.filter(pk__in=[task.pk for task in made]).update(metadata={"language": "de"})
+        tasks = list(Task.objects.filter(pk__in=[task.pk for task in made]).select_related("batch", "schema"))
+        with CaptureQueriesContext(connection) as asked:
+            assert refiling._file_chunk(cast.project, tasks) == 2 * count
+        counts.append(len(asked))
+    assert counts[1] == counts[2]
+    assert queue.tasks.count() == 48
 
 
 def test_two_changes_before_the_job_starts_make_one_job(cast):
