@@ -2,9 +2,11 @@
 
 import pytest
 
-from annotation.models import Annotation, Case, Watched
+from annotation.models import Annotation, Case, Slot, Watched
+from annotation.services import slots
 from annotation.services.reviews import answer_name
 from annotation.services.settling import settle
+from tests.annotation.gold import make_texts
 from tests.annotation.review_story import asks, decision, routed, say
 from tests.factories import make_annotators
 
@@ -174,3 +176,27 @@ def test_a_task_reviewed_twice_shows_what_stands(cast, client, to, split):
     client.post(to(cast.mona, f"review/{case.public_id}/again"))
     again = Case.objects.get(reasons=["asked"])
     assert "What stands for this task" in client.get(to(cast.mona, f"review/{again.public_id}/")).content.decode()
+
+
+def test_texts_with_labels_are_reviewed_too(cast, client, to):
+    """Jaccard of {kind} and {kind, neither} is 1/2: below 0.9. The reviewer's own answer holds both labels of the second."""
+    [task] = make_texts(cast.project, 1, overlap=2, multiple=True)
+    asks(cast.project, review_below=0.9)
+    for actor, labels in zip(make_annotators(cast.project, 2), (["kind"], ["kind", "neither"]), strict=True):
+        claim = slots.take_next(actor=actor)
+        slot = Slot.objects.select_related("task").get(pk=claim.slot_id)
+        answers = {"labels": {"labels": labels}}
+        slots.submit_answer(actor=actor, slot=slot, token=claim.token, key="k", answers=answers)
+    case = routed(task)
+    assert case.agreement == 0.5
+    where = f"review/{case.public_id}/"
+    client.post(to(cast.carol, where + "take"))
+    page = client.get(to(cast.carol, where)).content.decode()
+    assert task.data["text"] in page
+    assert "kind, neither" in page
+    names = [answer_name(case, said.public_id) for said in Annotation.objects.all()]
+    body = {**{f"verdict-{name}": "fix" for name in names}, "cause": "ambiguous", "overall": "own"}
+    assert client.post(to(cast.carol, where), {**body, "own-labels": ["kind", "moon"]}).status_code == 422
+    assert client.post(to(cast.carol, where), {**body, "own-labels": ["neither", "kind"]}).status_code == 302
+    assert Annotation.objects.get(settlement=True).answers["labels"]["labels"] == ["kind", "neither"]
+    assert "What stands now" in client.get(to(Annotation.objects.first().actor, "rulings/")).content.decode()
