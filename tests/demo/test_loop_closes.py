@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
+
+from jobs.keeper import of_var
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 900
@@ -71,16 +74,57 @@ def report_of(var: Path, said: str) -> dict:
     return found
 
 
+class Killer:
+    """Kills each kind of process once, at a moment when it has something to lose."""
+
+    def __init__(self, var: Path) -> None:
+        self.var, self.killed = var, []
+        self.moments = {
+            "· generate": lambda: self.program("worker"),
+            "· judge …": lambda: self.program("web"),
+            "· freeze": lambda: self.program("tick"),
+            "sft: starting": lambda: self.of_run("rank", "training.engine", "--local_rank=1"),
+            "reward: starting": lambda: self.of_run("supervisor", "supervise"),
+            "dpo: starting": lambda: self.of_run("launcher", "deepspeed.launcher.launch"),
+            "· deploy": lambda: self.program("models"),
+            "· ask": lambda: self.program("gateway"),
+        }
+
+    def __call__(self, line: str) -> None:
+        for moment in [moment for moment in self.moments if line.startswith(moment)]:
+            self.moments.pop(moment)()
+
+    def program(self, name: str) -> None:
+        stamps = json.loads((self.var / "processes.json").read_text())
+        self._kill(name, [stamp["pid"] for stamp in stamps if stamp["name"] == name])
+
+    def of_run(self, name: str, *words: str) -> None:
+        self._kill(
+            name, [each.pid for each in of_var(self.var) if all(word in " ".join(each.cmdline()) for word in words)]
+        )
+
+    def _kill(self, name: str, pids: list[int]) -> None:
+        assert pids, f"no {name} was running"
+        os.kill(pids[0], signal.SIGKILL)
+        self.killed.append(name)
+
+
 @pytest.mark.launcher
 @pytest.mark.timeout(2 * PATIENCE + 120)
-def test_the_loop_closes_with_the_tiny_model_and_a_second_start_does_nothing_twice(tmp_path, environment):
+def test_the_loop_closes_though_every_process_is_killed_once_and_a_second_start_does_nothing_twice(
+    tmp_path, environment
+):
     var = tmp_path / "var"
-    first = report_of(var, run_demo(var, environment))
+    killer = Killer(var)
+    first = report_of(var, run_demo(var, environment, killer))
+    assert set(killer.killed) == {"worker", "web", "tick", "rank", "supervisor", "launcher", "models", "gateway"}
+    methods = [run["method"] for run in first["runs"]]
+    assert sorted(methods) == ["dpo", "evaluate", "generate", "generate", "generate", "import", "reward", "sft"]
     launched = {
         run["method"]: (run["state"], run["launcher"], run["world_size"], run["zero_stage"]) for run in first["runs"]
     }
     assert {launched[method] for method in ("sft", "reward", "dpo")} == {("succeeded", "deepspeed", 2, 2)}
-    assert set(launched) == {"import", "generate", "sft", "reward", "dpo", "evaluate"}
+    assert {run["state"] for run in first["runs"]} == {"succeeded"}
     assert first["win_rate"]["n"] > 0
     assert set(first) == {"closed", "runs", "win_rate", "reward_accuracy", "phases", "seconds", "peak_rss_mb"}
     again = report_of(var, run_demo(var, environment))
