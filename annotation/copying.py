@@ -79,7 +79,7 @@ def _slot_rows(
     tasks: Sequence[NewTask], router: Router, lanes: dict[tuple[int, int, int], list[Lane]]
 ) -> list[SlotRow]:
     """A row for every slot. Lanes of tasks alike are looked up once; in lanes of arrival the number is the opening itself."""
-    openings = iter(dialect.next_openings(sum(task.overlap for task in tasks)))
+    openings = iter(next_openings(sum(task.overlap for task in tasks)))
     rows: list[SlotRow] = []
     for task in tasks:
         key = (task.queue_id, task.priority, task.overlap)
@@ -101,7 +101,7 @@ def _copy_tasks(tasks: Sequence[NewTask], frame: Frame) -> None:
     at = frame.at.astimezone(UTC).isoformat()
     project = frame.router.project.pk
     batch, schema = _or_null(frame.batch_id), frame.schema.pk
-    keys = next_keys("annotation_task", len(tasks))
+    keys = next_keys(len(tasks))
     public_ids = new_public_ids("tsk", len(tasks))
     for task, key in zip(tasks, keys, strict=True):
         task.pk = key
@@ -142,13 +142,21 @@ def known_names(project_id: int, names: Sequence[str]) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def next_keys(table: str, count: int) -> list[int]:
-    """Fresh primary keys, in one round trip."""
+def next_keys(count: int) -> list[int]:
+    """Fresh primary keys of tasks, in one round trip."""
+    return _next("pg_get_serial_sequence('annotation_task', 'id')", count)
+
+
+def next_openings(count: int) -> list[int]:
+    """What `dialect.next_openings` gives, as one value instead of a row for each."""
+    return _next("'annotation_opening'", count) if is_postgresql() else dialect.next_openings(count)
+
+
+def _next(sequence: str, count: int) -> list[int]:
     with connection.cursor() as cursor:
-        sequence = "pg_get_serial_sequence(%s, 'id')"
-        cursor.execute(f"SELECT array_agg(nextval({sequence})) FROM generate_series(1, %s::int)", [table, count])
-        keys: list[int] = cursor.fetchone()[0]
-    return keys
+        cursor.execute(f"SELECT array_agg(nextval({sequence})) FROM generate_series(1, %s::int)", [count])
+        found: list[int] = cursor.fetchone()[0]
+    return found
 
 
 def _copy(model: type[models.Model], columns: Iterable[str], lines: Iterable[str]) -> None:
