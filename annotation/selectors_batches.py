@@ -125,6 +125,17 @@ def forecast_words(batch: Batch, progress: Progress, forecast: Forecast | None) 
     ) % {**words, "latest": _day(forecast.latest)}
 
 
+def forecast_short(progress: Progress, forecast: Forecast | None) -> str:
+    """The same for a table: from the earliest to the latest day."""
+    if not progress.remaining:
+        return formats.NOTHING
+    if forecast is None:
+        return _("too little to tell")
+    if forecast.latest is None or forecast.latest > FURTHEST:
+        return _("not before %s") % _day(forecast.soonest)
+    return _("%(soonest)s to %(latest)s") % {"soonest": _day(forecast.soonest), "latest": _day(forecast.latest)}
+
+
 def _day(days: float) -> str:
     return day_text((clock.now() + timedelta(days=min(days, 50 * FURTHEST))).date().toordinal())
 

@@ -71,6 +71,7 @@ def _shown(batch: Batch, progress: reads.Progress) -> dict[str, Any]:
         "state_label": _("complete") if state == "complete" else batch.get_state_display(),
         "forecast": forecast,
         "sentence": reads.forecast_words(batch, progress, forecast),
+        "short": reads.forecast_short(progress, forecast),
         "late": reads.is_late(batch, progress),
         "overshoot": services.overshoot(batch),
     }

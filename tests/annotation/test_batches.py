@@ -7,7 +7,7 @@ import pytest
 
 from annotation.budget import sweep_budgets
 from annotation.models import Annotation, Batch, Slot
-from annotation.selectors_batches import burndown, forecast_of, forecast_words, latest_days, progress_of
+from annotation.selectors_batches import burndown, forecast_of, forecast_short, forecast_words, latest_days, progress_of
 from annotation.services import slots
 from annotation.services.batches import (
     add_tasks,
@@ -197,6 +197,8 @@ def test_the_last_days_are_whole_spans_of_24_hours(cast, make_tasks, stopped_clo
     forecast = forecast_of(batch, progress)
     assert (forecast.per_day, forecast.days) == (4, 2)
     assert "the last 3" in forecast_words(batch, progress, forecast)
+    assert " to " in forecast_short(progress, forecast)
+    assert forecast_short(progress, None) == "too little to tell"
 
 
 def test_old_work_and_withdrawn_answers_do_not_count(cast, make_tasks, stopped_clock):
