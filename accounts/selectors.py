@@ -31,7 +31,7 @@ def get_member_for(request: HttpRequest | Any, slug: str, *roles: str) -> Actor:
     """The asking actor, known to hold one of `roles`."""
     actor = get_actor_for(request, slug)
     # The pages' navigation shows what this role may open.
-    request.role = role_of(actor)
+    setattr(request, "role", role_of(actor))  # noqa: B010  a request has no such attribute to a type checker
     require_role(actor, *roles)
     return actor
 

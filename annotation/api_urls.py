@@ -41,7 +41,9 @@ urlpatterns = [
     path("projects/<slug:slug>/views", api_tasks.Views.as_view(), name="api-views"),
     path("projects/<slug:slug>/views/<public_id:view>", api_tasks.ViewOne.as_view(), name="api-view"),
     path(
-        "projects/<slug:slug>/annotations/<public_id:annotation>:retract", api_tasks.Retract.as_view(), name="api-retract"
+        "projects/<slug:slug>/annotations/<public_id:annotation>:retract",
+        api_tasks.Retract.as_view(),
+        name="api-retract",
     ),
     path("projects/<slug:slug>/guidelines", api.Guidelines.as_view(), name="api-guidelines"),
     path("projects/<slug:slug>/queue:next", api.QueueNext.as_view(), name="api-queue-next"),

@@ -89,7 +89,7 @@ class NewRuling:
 class Settlement:
     """A reviewer's decision about a case: a ruling for every answer by its name there, and what is to stand for the task.
 
-    `answers` (candidates as the reviewer saw them) or `adopt` (the name of an answer) make the overall answer; `ask_again` opens the
+    `answers` (candidates as the reviewer saw them) or `adopt` (an answer's name) make the overall answer; `ask_again` opens the
     places of rejected answers for somebody else instead.
     """
 

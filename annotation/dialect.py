@@ -243,7 +243,8 @@ def _claim_from(row: tuple[Any, ...]) -> Claim | None:
         texts=json.loads(texts) if texts else [],
         draft=json.loads(draft) if draft else None,
     )
-    return Claim(*row[:5], content)
+    slot_id, task_id, ordinal, token, expires = row[:5]
+    return Claim(slot_id, task_id, ordinal, token, expires, content)
 
 
 @transaction.atomic

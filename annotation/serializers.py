@@ -71,7 +71,7 @@ class CandidateSerializer(serializers.Serializer):
 class TaskInSlotSerializer(serializers.Serializer):
     id = serializers.CharField()
     fields_shown = serializers.JSONField(help_text="[{name, text}]: what of `data` is shown, under which words")
-    data = serializers.JSONField()
+    data = serializers.JSONField()  # type: ignore[assignment]
     prompt = serializers.JSONField()
     candidates = CandidateSerializer(many=True)
     questions = serializers.JSONField()

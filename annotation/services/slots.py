@@ -83,7 +83,7 @@ def _already_held(actor: Actor, holding: set[int], queue: Queue | None) -> Claim
 def _lease_again(slot: Slot) -> Claim | None:
     """A slot of one's own, parked or just undone, under a new lease. None: another process was first."""
     token, now = uuid.uuid4(), clock.now()
-    unchanged = Slot.objects.filter(pk=slot.pk, state=slot.state, actor_id=slot.actor_id, lease_token=None)
+    unchanged = Slot.objects.filter(pk=slot.pk, state=slot.state, actor=slot.actor_id, lease_token=None)
     expires = now + _lease()
     leased = {"state": Slot.State.LEASED, "lease_token": token, "leased_at": now, "lease_expires_at": expires}
     return _as_claim(slot, token, expires) if unchanged.update(**leased) else None
@@ -275,7 +275,7 @@ def undo(*, actor: Actor, annotation: Annotation) -> Claim:
     if annotation.rulings.filter(case__state=Case.State.SETTLED).exists():
         raise NothingToUndo(_("This answer was reviewed; it stays as the reviewer saw it."))
     with transaction.atomic():
-        slot = Slot.objects.select_for_update(of=("self",)).select_related("task").get(pk=annotation.slot_id)
+        slot = Slot.objects.select_for_update(of=("self",)).select_related("task").get(annotations=annotation)
         if Annotation.objects.filter(pk=annotation.pk, counted=True).update(counted=False) != 1:
             raise NothingToUndo(_("This answer was already taken back, or never counted."))
         Withdrawal.objects.create(annotation=annotation, actor=actor, kind=Withdrawal.Kind.UNDO)
@@ -300,7 +300,7 @@ def retract(*, actor: Actor, annotation: Annotation, reason: str) -> None:
             # The last word goes, so the router looks at the task anew. Task before annotation, as whoever settles locks them.
             Task.objects.filter(pk=annotation.task_id).update(resolution=Task.Resolution.NONE)
         slot = (
-            Slot.objects.select_for_update(of=("self",)).select_related("task__project").filter(pk=annotation.slot_id)
+            Slot.objects.select_for_update(of=("self",)).select_related("task__project").filter(annotations=annotation)
         )
         held = slot.first()
         if Annotation.objects.filter(pk=annotation.pk, counted=True).update(counted=False) != 1:
@@ -386,7 +386,7 @@ def expire_leases(*, limit: int = 500) -> int:
 
 def _end_alone(slot: Slot) -> bool:
     with transaction.atomic():
-        begun = Draft.objects.filter(task_id=slot.task_id, actor_id=slot.actor_id).exists()
+        begun = Draft.objects.filter(task=slot.task_id, actor=slot.actor_id).exists()
         if slot.state == Slot.State.LEASED and begun and slot.task.state != Task.State.ARCHIVED:
             return _park(slot)
         return reopen(slot, PastLease.Ending.EXPIRED)
