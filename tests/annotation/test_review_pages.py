@@ -163,6 +163,7 @@ def test_the_badge_counts_new_rulings_of_the_reader_alone(cast, client, to, spli
 
     assert "1 new" in badge(first.actor)
     assert badge(cast.bob) == ""
+    assert "/rulings/" in client.get(to(first.actor, "label/")).content.decode()
     assert "1 answer of yours" in client.get(to(first.actor, "rulings/")).content.decode()
     client.post(to(first.actor, "rulings/"))
     assert badge(first.actor) == ""
