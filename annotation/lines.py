@@ -102,8 +102,9 @@ class Wrong:
 
 @dataclass
 class Chunk:
-    """Some lines read. `offset` and `number` say where the next chunk begins."""
+    """Some lines read, from the byte `start` on. `offset` and `number` say where the next chunk begins."""
 
+    start: int
     offset: int
     number: int
     tasks: list[NewTask] = field(default_factory=list)
@@ -183,7 +184,7 @@ def read_chunk(
 ) -> Chunk:
     """The next lines of the stream; empty at its end. Memory stays flat whatever the file: a line past the limit is let go."""
     known = rules.known
-    chunk = Chunk(stream.tell(), number)
+    chunk = Chunk(stream.tell(), stream.tell(), number)
     size = 0
     while chunk.number - number < most_lines and size < most_bytes:
         raw = stream.readline(LONGEST_LINE + 1)

@@ -1,13 +1,14 @@
 """Importing tasks from a file: received as a stream, read by a job in pieces, each of which is there whole or not at all."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -21,6 +22,7 @@ from annotation.models import Batch, Candidate, Lane, Schema, TaskImport
 from annotation.schemas import check_schema, labels_schema, pairwise_schema
 from annotation.services.tasks import DEFAULT_QUESTION, check_overlap, current_schema
 from ground import clock
+from ground.dialect import is_postgresql
 from ground.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from ground.ids import new_public_id
 from jobs.errors import JobError, LeaseLost
@@ -34,6 +36,7 @@ from models_registry.texts import check_json
 KIND = "import_tasks"
 PAIRS_AT_ONCE = 500
 TRIES = 5
+GIVE_WAY_SECONDS = 3.0
 JSON = dict[str, Any]
 
 
@@ -203,9 +206,9 @@ def run_import(job: Job) -> JSON:
     at_once = PAIRS_AT_ONCE if rules.compares else MOST_LINES
     with path_of(row.public_id).open("rb") as stream, Report(row) as report:
         stream.seek(row.offset)
-        for chunk in chunks_of(stream, row.line, rules, most_lines=at_once):
-            _heed_cancel(job)
-            lanes = _commit(row, chunk, report)
+        chunks = chunks_of(stream, row.line, rules, most_lines=at_once)
+        for lanes in _commit_all(job, row, chunks, report, alone=rules.compares):
+            row.refresh_from_db(fields=["offset", "line", "made", "known", "wrong"])
             # After the commit: whoever claims in a ranked lane would else wait for this transaction.
             forget_marks(lanes)
             renew(job=job, progress={"step": row.offset, "steps": row.size, "lines": row.line})
@@ -274,8 +277,50 @@ class Report:
         self.end = self.stream.tell()
 
 
-def _commit(row: TaskImport, chunk: Chunk, report: Report) -> set[Lane]:
-    """One chunk, its count and how far the file was read, in one transaction.
+def _commit_all(
+    job: Job, row: TaskImport, chunks: Iterable[Chunk], report: Report, *, alone: bool
+) -> Iterator[set[Lane]]:
+    """Commit chunk after chunk, in their order; the lanes of each.
+
+    On PostgreSQL the next one is written meanwhile, in a connection of its own: most of the database's time goes into checking
+    keys, which one process does on one core. Lines that compare share prompts, so their chunks would wait for each other.
+    """
+    if alone or not is_postgresql() or connection.in_atomic_block:
+        for chunk in chunks:
+            _heed_cancel(job)
+            yield _commit(row, chunk, report)
+        return
+    with ThreadPoolExecutor(max_workers=2) as writers:
+        before: Future[set[Lane]] | None = None
+        names: set[str] = set()
+        for chunk in chunks:
+            _heed_cancel(job)
+            mine = {task.external_id for task in chunk.tasks if task.external_id}
+            if before is not None and (names & mine):
+                wait([before])
+            now = writers.submit(_commit_beside, row, chunk, report, before)
+            if before is not None:
+                yield before.result()
+            else:
+                wait([now])  # the first makes the lanes that the others only look up
+            before, names = now, mine
+        if before is not None:
+            yield before.result()
+
+
+def _commit_beside(row: TaskImport, chunk: Chunk, report: Report, before: "Future[set[Lane]] | None") -> set[Lane]:
+    try:
+        return _commit(row, chunk, report, before)
+    finally:
+        connection.close()
+
+
+class _GiveWay(Exception):
+    """The chunk before this one may be waiting for a row that this one wrote."""
+
+
+def _commit(row: TaskImport, chunk: Chunk, report: Report, before: "Future[set[Lane]] | None" = None) -> set[Lane]:
+    """One chunk, its count and how far the file was read, in one transaction, after the chunk `before`.
 
     Another import may commit one of the external ids between our look and our insert, and two may wait for each other: then the
     chunk is tried again, and what was taken counts as known.
@@ -284,15 +329,29 @@ def _commit(row: TaskImport, chunk: Chunk, report: Report) -> set[Lane]:
         try:
             with transaction.atomic():
                 made, lanes, wrong = _write(row, chunk)
+                _wait_for(before)
                 report.put(wrong)
                 _advance(row, chunk, made=made, wrong=len(wrong))
             break
-        except (IntegrityError, OperationalError):
+        except (IntegrityError, OperationalError, _GiveWay):
             if attempt == TRIES:
                 raise
+            if before is not None:
+                wait([before])
     report.settle()
-    row.refresh_from_db(fields=["offset", "line", "made", "known", "wrong"])
     return lanes
+
+
+def _wait_for(before: "Future[set[Lane]] | None") -> None:
+    """Have the keys checked now, beside the other chunk, and not in the commit; then let that chunk be first."""
+    if before is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    try:
+        before.result(timeout=GIVE_WAY_SECONDS)
+    except TimeoutError as error:
+        raise _GiveWay from error
 
 
 def _write(row: TaskImport, chunk: Chunk) -> tuple[int, set[Lane], list[Wrong]]:
@@ -349,7 +408,7 @@ def _candidates(actor: Actor, tasks: list[NewTask]) -> tuple[list[NewTask], list
 
 def _advance(row: TaskImport, chunk: Chunk, *, made: int, wrong: int) -> None:
     """The file's new place. Whoever else read this chunk meanwhile moved it already: then this process has lost the job."""
-    here = TaskImport.objects.filter(pk=row.pk, offset=row.offset)
+    here = TaskImport.objects.filter(pk=row.pk, offset=chunk.start)
     passed = len(chunk.tasks) + len(chunk.wrong) - made - wrong
     moved = here.update(
         offset=chunk.offset,
