@@ -9,7 +9,7 @@ from django.db import connection
 from config.wsgi import application
 
 LOCK = " FOR UPDATE OF s SKIP LOCKED"
-TOKEN = "AND state = 1 AND actor_id = %(actor)s::bigint AND lease_token = %(token)s::uuid"
+TOKEN = "AND state = 1 AND actor_id + 0 = %(actor)s::bigint AND lease_token = %(token)s::uuid"
 
 
 def break_claims() -> None:
