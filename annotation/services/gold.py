@@ -15,7 +15,7 @@ from annotation.data import Claim
 from annotation.filing import Router
 from annotation.models import Annotation, GoldScore, GroupMember, Queue, Slot, Standing, Task
 from annotation.scoring import likeness
-from annotation.selectors_gold import unseen
+from annotation.selectors.gold import unseen
 from annotation.services.standings import judge, refuse_barred
 from ground import clock
 

@@ -12,7 +12,7 @@ from accounts.services import MANAGERS, record_event, require_role
 from annotation.models import Annotation, Candidate, GoldKey, GoldScore, Queue, Schema, Slot, Task
 from annotation.schemas import check_answers, check_data, pairwise_schema
 from annotation.scoring import consensus, likeness, observed_agreement
-from annotation.selectors_gold import AGREE_AT_LEAST, LEAST_ANSWERS, LEFT, said_of
+from annotation.selectors.gold import AGREE_AT_LEAST, LEAST_ANSWERS, LEFT, said_of
 from annotation.services.standings import judge
 from annotation.services.tasks import DEFAULT_QUESTION, current_schema
 from ground.errors import Conflict, Invalid, NotFound

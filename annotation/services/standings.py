@@ -10,7 +10,7 @@ from accounts.models import Actor
 from accounts.services import MANAGERS, record_event, require_role
 from annotation.errors import Barred
 from annotation.models import GoldScore, GroupMember, Queue, Slot, Standing
-from annotation.selectors_gold import counting_scores, unseen
+from annotation.selectors.gold import counting_scores, unseen
 from ground import clock
 from ground.errors import Conflict, Invalid, NotFound
 

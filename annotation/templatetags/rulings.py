@@ -4,7 +4,7 @@ from django import template
 from django.template.context import Context
 
 from accounts.models import Actor, User
-from annotation.selectors_reviews import unread_rulings
+from annotation.selectors.reviews import unread_rulings
 
 register = template.Library()
 

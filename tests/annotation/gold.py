@@ -7,7 +7,7 @@ from annotation.filing import open_slots
 from annotation.models import Queue, Slot, Task
 from annotation.routing import Router, main_queue
 from annotation.schemas import labels_schema
-from annotation.selectors import get_slot_for, served
+from annotation.selectors.queue import get_slot_for, served
 from annotation.services import gold, slots
 from annotation.services.gold_keys import make_gold
 from annotation.services.tasks import current_schema

@@ -7,7 +7,7 @@ import pytest
 
 from annotation.budget import sweep_budgets
 from annotation.models import Annotation, Batch, Slot
-from annotation.selectors_batches import burndown, forecast_of, forecast_short, forecast_words, latest_days, progress_of
+from annotation.selectors.batches import burndown, forecast_of, forecast_short, forecast_words, latest_days, progress_of
 from annotation.services import slots
 from annotation.services.batches import (
     add_tasks,

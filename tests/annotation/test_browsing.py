@@ -202,7 +202,7 @@ def test_tasks_are_found_by_flags_and_by_who_answered(cast, make):
     tasks = make(3, overlap=2)
     for flags in ([], ["odd"], []):
         claimed = slots.take_next(actor=cast.bob)
-        from annotation.selectors import get_slot_for, served
+        from annotation.selectors.queue import get_slot_for, served
 
         row = get_slot_for(cast.bob, served(cast.bob, claimed).id)
         answers = {"labels": {"labels": ["a"], "reason": '"flags": ["', "flags": flags}}

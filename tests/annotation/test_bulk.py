@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import Event
 from annotation.models import Annotation, Batch, BulkEdit, Group, Lane, Slot, Task
-from annotation.selectors import get_slot_for, served
+from annotation.selectors.queue import get_slot_for, served
 from annotation.services import bulk, slots
 from annotation.services.bulk import purge_deletions, run_edit, start_edit, undo_deletion
 from ground.errors import Conflict, Forbidden, Invalid, NotFound

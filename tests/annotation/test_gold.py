@@ -7,8 +7,8 @@ import pytest
 
 from annotation.errors import NothingToUndo
 from annotation.models import Annotation, GoldScore, Standing, Task
-from annotation.selectors import get_slot_for, served
-from annotation.selectors_gold import feedback_on
+from annotation.selectors.gold import feedback_on
+from annotation.selectors.queue import get_slot_for, served
 from annotation.services import gold, slots
 from annotation.services.gold_keys import retire
 from ground.errors import NotFound

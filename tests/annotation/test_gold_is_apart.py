@@ -6,7 +6,7 @@ import pytest
 
 from annotation.models import Annotation, Task
 from annotation.rounds import _overlap
-from annotation.selectors import done_by, judges, queue_counts
+from annotation.selectors.queue import done_by, judges, queue_counts
 from annotation.services import gold, slots
 from annotation.services.gold_keys import make_pair_gold
 from feedback.models import Preference
@@ -38,7 +38,7 @@ def test_counts_of_work_leave_gold_out(cast, queue):
 
 def test_the_number_of_tasks_to_do_does_not_move_with_gold(cast, queue):
     """Bob sees done of goal: 0 of 2, then 1 of 2 after gold as after any other answer, and never less than is done."""
-    from annotation.views import _goal
+    from annotation.views.label import _goal
 
     make_texts(cast.project, 2)
     make_golds(cast, 3)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from annotation.models import PastLease, Slot
-from annotation.selectors_live import live
+from annotation.selectors.live import live
 from annotation.services.slots import expire_leases, save_draft, submit_answer, take_next
 from tests.factories import make_annotators
 

@@ -5,7 +5,7 @@ import pytest
 from annotation.models import Annotation, GoldKey, Queue, Task
 from annotation.routing import main_queue
 from annotation.scoring import consensus, likeness, observed_agreement
-from annotation.selectors_gold import gold_of, is_doubtful, promotable
+from annotation.selectors.gold import gold_of, is_doubtful, promotable
 from annotation.services import gold, slots
 from annotation.services.gold_keys import make_gold, make_pair_gold, promote
 from ground.errors import Conflict, Forbidden, Invalid

@@ -9,7 +9,7 @@ import pytest
 from annotation.data import Claim
 from annotation.errors import LeaseLost, NothingToUndo
 from annotation.models import Annotation, Slot, Task
-from annotation.selectors import get_slot_for, served
+from annotation.selectors.queue import get_slot_for, served
 from annotation.services import slots
 from ground.errors import Invalid, NotFound
 from jobs.models import Outbox

@@ -14,7 +14,7 @@ from annotation.data import NewRuling, Settlement
 from annotation.display import order_for
 from annotation.errors import NothingToUndo
 from annotation.models import Annotation, Case, Slot, Task
-from annotation.selectors_reviews import shown_case
+from annotation.selectors.reviews import shown_case
 from annotation.services import reviews, routing, slots
 from annotation.services.settling import reopen_case, settle
 from ground.errors import Conflict

@@ -9,7 +9,7 @@ from annotation.data import NewRuling, Settlement
 from annotation.display import order_for
 from annotation.errors import CaseChanged, CaseTaken, NothingToUndo, OwnWork
 from annotation.models import Annotation, Case, Ruling, Slot, Task, Withdrawal
-from annotation.selectors_reviews import rulings_for, shown_case, unread_rulings, without_a_reviewer
+from annotation.selectors.reviews import rulings_for, shown_case, unread_rulings, without_a_reviewer
 from annotation.services import reviews, slots
 from annotation.services.settling import reopen_case, settle
 from ground.errors import Conflict, Forbidden, Invalid

@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from annotation.models import Annotation, BulkEdit, SavedView, Slot, Task, TaskImport
-from annotation.selectors import get_slot_for, served
+from annotation.selectors.queue import get_slot_for, served
 from annotation.services import slots
 from jobs.inprocess import run_in_process
 from jobs.services import claim

@@ -7,7 +7,7 @@ import pytest
 
 from annotation import searching
 from annotation.models import BulkEdit, Task, TaskImport
-from annotation.selectors import get_slot_for, served
+from annotation.selectors.queue import get_slot_for, served
 from annotation.services import slots
 from jobs.inprocess import run_in_process
 from jobs.services import claim

@@ -6,8 +6,8 @@ from typing import Any
 from rest_framework import serializers
 
 from annotation.models import Batch
-from annotation.selectors_batches import Progress, forecast_words, is_late
-from annotation.serializers_queues import MOST_TASKS
+from annotation.selectors.batches import Progress, forecast_words, is_late
+from annotation.serializers.queues import MOST_TASKS
 from annotation.services.batches import LONGEST_NAME, LONGEST_NOTE, MOST_BUDGET
 from ground.api import StrictSerializer
 from measures.forecast import Forecast

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, role_of
 from annotation.models import Group, GroupMember, Queue, Slot, Task
-from annotation.selectors import get_slot_for
+from annotation.selectors.queue import get_slot_for
 from annotation.services.refiling import KIND
 from ground.errors import Invalid, NotFound
 from jobs.models import Job

@@ -16,11 +16,11 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS
-from annotation import selectors_batches as reads
-from annotation.forms_queues import BatchForm
+from annotation.forms.queues import BatchForm
 from annotation.models import Batch
+from annotation.selectors import batches as reads
 from annotation.services import batches as services
-from annotation.views_queues import frame
+from annotation.views.queues import frame
 from ground.errors import DomainError
 
 PER_PAGE = 25

@@ -12,12 +12,12 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope, User
 from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS
-from annotation import serializers as shapes
 from annotation.data import Claim
 from annotation.exporting import export_lines
 from annotation.pairs import pairs_from_ids, pairs_from_job
-from annotation.selectors import get_annotation_for, get_queue_for, get_slot_for, served, slot_ids_for
-from annotation.selectors_gold import feedback_on
+from annotation.selectors.gold import feedback_on
+from annotation.selectors.queue import get_annotation_for, get_queue_for, get_slot_for, served, slot_ids_for
+from annotation.serializers import queue as shapes
 from annotation.services import slots
 from annotation.services.guidelines import publish_guideline
 from annotation.services.tasks import create_pairwise_tasks

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS
-from annotation import selectors_gold as reads
-from annotation import selectors_gold_page as shows
 from annotation.answer_words import judgement
-from annotation.forms_gold import GoldForm, KeyForm, ReasonForm
+from annotation.forms.gold import GoldForm, KeyForm, ReasonForm
 from annotation.models import Queue, Schema, Standing, Task
+from annotation.selectors import gold as reads
+from annotation.selectors import gold_page as shows
 from annotation.services import gold_keys, standings
 from ground.errors import DomainError, NotFound
 

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY, MANAGERS, REVIEWERS, role_of
-from annotation import selectors_reviews as selectors
 from annotation.answer_words import in_words, settle_choices
 from annotation.errors import OwnWork
-from annotation.forms_review import WatchForm, decision_from
+from annotation.forms.review import WatchForm, decision_from
 from annotation.models import Case
+from annotation.selectors import reviews as selectors
 from annotation.services import reviews
 from annotation.services.settling import reopen_case, settle
 from ground.errors import DomainError, NotFound

@@ -21,7 +21,8 @@ from annotation.data import Claim, ServedTask
 from annotation.errors import Barred
 from annotation.models import Standing
 from annotation.page_answers import feedback_in_words, from_page, page_kind, questions_of, to_page
-from annotation.selectors import (
+from annotation.selectors.gold import feedback_on, standings_for, tells_at_once
+from annotation.selectors.queue import (
     answer_as_shown,
     current_guideline,
     done_by,
@@ -31,7 +32,6 @@ from annotation.selectors import (
     served,
     slot_ids_for,
 )
-from annotation.selectors_gold import feedback_on, standings_for, tells_at_once
 from annotation.services import slots
 from ground.errors import DomainError, Invalid
 

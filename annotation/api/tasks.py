@@ -11,11 +11,12 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope
 from accounts.selectors import get_member_for, require_scope
 from accounts.services import MANAGERS, REVIEWERS, role_of
-from annotation import api, searching
-from annotation import selectors_tasks as reads
-from annotation import serializers_tasks as shapes
+from annotation import searching
+from annotation.api import queue as api
 from annotation.browsing import Browser, check_query, conditions_in, matching
-from annotation.selectors import get_annotation_for
+from annotation.selectors import tasks as reads
+from annotation.selectors.queue import get_annotation_for
+from annotation.serializers import tasks as shapes
 from annotation.services import bulk, slots, views
 from ground.api import Cursor, StrictSerializer
 from jobs.services import request_cancel

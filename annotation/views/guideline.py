@@ -14,7 +14,7 @@ from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY, MANAGERS, role_of
 from annotation.models import Guideline
-from annotation.selectors import current_guideline
+from annotation.selectors.queue import current_guideline
 from annotation.services.guidelines import publish_guideline
 from ground.errors import DomainError
 from ground.forms import HouseForm

@@ -11,9 +11,9 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope, User
 from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS, REVIEWERS, require_role
-from annotation import selectors_reviews as selectors
-from annotation import serializers_reviews as shapes
 from annotation.models import Case, Task
+from annotation.selectors import reviews as selectors
+from annotation.serializers import reviews as shapes
 from annotation.services import reviews
 from annotation.services.settling import reopen_case, settle
 from ground.api import Cursor, StrictSerializer

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
-from annotation import selectors_tasks as reads
-from annotation.forms_tasks import ImportForm
+from annotation.forms.tasks import ImportForm
+from annotation.selectors import tasks as reads
 from annotation.services import importing
 from ground.errors import DomainError
 

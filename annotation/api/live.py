@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from accounts.selectors import get_member_for, require_scope
 from accounts.services import REVIEWERS
-from annotation.selectors_live import live
+from annotation.selectors.live import live
 
 
 class HeldSerializer(serializers.Serializer):

@@ -5,8 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from annotation.models import GoldKey, Standing, Task
-from annotation.selectors_gold import is_doubtful
-from annotation.serializers import PairSerializer
+from annotation.selectors.gold import is_doubtful
+from annotation.serializers.queue import PairSerializer
 from annotation.services.gold_keys import LONGEST_EXPLANATION
 from annotation.services.standings import LONGEST_REASON
 from ground.api import StrictSerializer

@@ -18,9 +18,8 @@ from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
 from annotation import searching
-from annotation import selectors_tasks as reads
 from annotation.browsing import Browser, check_query, conditions_in, matching
-from annotation.forms_tasks import (
+from annotation.forms.tasks import (
     SORT_NAMES,
     ChangeForm,
     ConditionForm,
@@ -31,7 +30,8 @@ from annotation.forms_tasks import (
     state_of,
 )
 from annotation.models import BulkEdit, Task
-from annotation.selectors import get_annotation_for
+from annotation.selectors import tasks as reads
+from annotation.selectors.queue import get_annotation_for
 from annotation.services import bulk, slots, views
 from annotation.services import tasks as task_services
 from ground.errors import DomainError, Invalid

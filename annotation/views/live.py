@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.selectors import get_member_for
 from accounts.services import REVIEWERS
-from annotation.selectors_live import Live, live
+from annotation.selectors.live import Live, live
 from ground import charts
 
 

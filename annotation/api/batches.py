@@ -7,11 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from annotation import selectors_batches as reads
-from annotation import serializers_batches as shapes
-from annotation.api_queues import manager, reader
+from annotation.api.queues import manager, reader
 from annotation.models import Batch
-from annotation.selectors_queues import get_tasks_for
+from annotation.selectors import batches as reads
+from annotation.selectors.queues import get_tasks_for
+from annotation.serializers import batches as shapes
 from annotation.services import batches
 from ground.api import Cursor
 

@@ -10,9 +10,9 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope
 from accounts.selectors import get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS
-from annotation import selectors_gold as reads
-from annotation import serializers_gold as shapes
 from annotation.pairs import pairs_from_ids
+from annotation.selectors import gold as reads
+from annotation.serializers import gold as shapes
 from annotation.services import gold_keys, standings
 from ground.api import Cursor
 

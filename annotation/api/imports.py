@@ -14,8 +14,8 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope
 from accounts.selectors import get_member_for, require_scope
 from accounts.services import MANAGERS, REVIEWERS
-from annotation import selectors_tasks as reads
-from annotation import serializers_tasks as shapes
+from annotation.selectors import tasks as reads
+from annotation.serializers import tasks as shapes
 from annotation.services import importing
 from ground.api import Cursor
 from ground.errors import Invalid

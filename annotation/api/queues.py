@@ -10,10 +10,10 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope, User
 from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS, REVIEWERS, role_of
-from annotation import selectors_queues as reads
-from annotation import serializers_queues as shapes
-from annotation.api import actor_of_slot
+from annotation.api.queue import actor_of_slot
 from annotation.models import Task
+from annotation.selectors import queues as reads
+from annotation.serializers import queues as shapes
 from annotation.services import groups, queues
 from annotation.services.tasks import assign, set_scores, short_of_people
 from annotation.why import Claimed, claims_of, why

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from annotation.models import Queue, Schema, Task
-from annotation.selectors_gold import MISSED_BY_MOST, TELLING, gold_of, in_play, said_of
+from annotation.selectors.gold import MISSED_BY_MOST, TELLING, gold_of, in_play, said_of
 
 
 def said_to(task: Task) -> list[tuple[dict[str, Any], int]]:
