@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import Actor, Membership, Role
 from annotation.models import Task
-from annotation.selectors import current_guideline
+from annotation.selectors.queue import current_guideline
 from jobs.models import Job
 from models_registry.models import Deployment
 from training.models import Run

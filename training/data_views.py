@@ -19,7 +19,7 @@ from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
 from annotation.models import Task
 from annotation.pairs import pairs_from_job
-from annotation.selectors import queue_counts
+from annotation.selectors.queue import queue_counts
 from annotation.services.tasks import create_pairwise_tasks
 from feedback import services as feedback
 from feedback.models import Snapshot

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import Project
 from annotation.models import Task
-from annotation.selectors import queue_counts
+from annotation.selectors.queue import queue_counts
 from feedback.models import Snapshot
 from feedback.selectors import counts_of, human_win_rate
 from jobs.models import Job

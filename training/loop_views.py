@@ -15,7 +15,7 @@ from accounts.models import Actor, Project
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY, MANAGERS, REVIEWERS, role_of
 from annotation.models import Annotation
-from annotation.selectors import done_by, judges
+from annotation.selectors.queue import done_by, judges
 from feedback.selectors import human_win_rate
 from ground import formats
 from ground.charts import DOT_LOOKS, Chart, dot_whisker, dots
