@@ -38,7 +38,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Pace:
-    """Answers of the last hour: per step of five minutes, oldest first, and per person."""
+    """Answers of the last hour: per step of five minutes, oldest first, named by the minutes since it began; and per person."""
 
     steps: list[tuple[str, int]]
     people: list[tuple[str, int, float | None]]
@@ -120,7 +120,7 @@ def pace_of(project: Project, now: datetime) -> Pace:
     steps = Counter(int((now - at) / STEP) for at, *_more in recent)
     minutes = int(STEP.total_seconds() // 60)
     return Pace(
-        steps=[(f"−{(step + 1) * minutes}", steps[step]) for step in reversed(range(count))],
+        steps=[(str((step + 1) * minutes), steps[step]) for step in reversed(range(count))],
         people=_people(recent),
         total=len(recent),
         surplus=sum(surplus for *_more, surplus in recent),
