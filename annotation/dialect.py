@@ -68,10 +68,10 @@ moved AS (
   INSERT INTO annotation_mark (actor_id, lane_id, seq) SELECT %(actor)s::bigint, lane_id, seq FROM pick
   ON CONFLICT (actor_id, lane_id) DO UPDATE SET seq = EXCLUDED.seq),
 taken AS (
-  UPDATE annotation_slot SET state = 1, actor_id = %(actor)s::bigint, lease_token = gen_random_uuid(),
+  UPDATE annotation_slot s SET state = 1, actor_id = %(actor)s::bigint, lease_token = gen_random_uuid(),
     leased_at = %(now)s::timestamptz, lease_expires_at = %(expires)s::timestamptz
-  FROM pick WHERE annotation_slot.id = pick.id
-  RETURNING annotation_slot.id, task_id, ordinal, lease_token, lease_expires_at)
+  FROM pick WHERE s.id = pick.id
+  RETURNING s.id, task_id, ordinal, lease_token, lease_expires_at)
 """
 
 # The three looks inside NOT COALESCE are one condition on purpose: the planner thinks that half of the slots meet it, and so reads
@@ -105,25 +105,29 @@ ann AS (
     %(key)s, %(answers)s::jsonb, %(display_order)s::jsonb, %(seconds)s::double precision, true, false, false
   FROM fin RETURNING id),
 undrafted AS (
-  DELETE FROM annotation_draft USING fin
-  WHERE annotation_draft.task_id = fin.task_id AND annotation_draft.actor_id = %(actor)s::bigint),
+  DELETE FROM annotation_draft d USING fin WHERE d.task_id = fin.task_id AND d.actor_id = %(actor)s::bigint),
 counted AS (
   UPDATE annotation_task t SET done = done + 1,
     state = CASE WHEN done + 1 >= overlap AND state = 0 AND purpose = 0 THEN 1 ELSE state END
   FROM fin WHERE t.id = fin.task_id RETURNING t.id, t.purpose, t.done >= t.overlap AS complete),
 said AS (
   INSERT INTO jobs_outbox (consumer, topic, object_id, created_at)
-  SELECT 'preferences', 'annotation.submitted', ann.id, %(now)s::timestamptz FROM ann, counted WHERE counted.purpose = 0),
-routed AS (
-  INSERT INTO jobs_outbox (consumer, topic, object_id, created_at)
+  SELECT 'preferences', 'annotation.submitted', ann.id, %(now)s::timestamptz FROM ann, counted WHERE counted.purpose = 0
+  UNION ALL
   SELECT 'reviews', 'task.answered', counted.id, %(now)s::timestamptz FROM counted
   WHERE counted.purpose = 0 AND (counted.complete OR %(flagged)s::boolean)),
 gate AS MATERIALIZED (SELECT count(*) AS n, max(id) AS annotation FROM ann)
 """
 
-CLAIM_SQL = f"WITH gate AS (SELECT 1 AS n, NULL::bigint AS annotation), {_CLAIM} {_SERVE}"
-SUBMIT_SQL = f"WITH {_SUBMIT} SELECT gate.n, gate.annotation FROM gate"
-SUBMIT_AND_CLAIM_SQL = f"WITH {_SUBMIT}, {_CLAIM} {_SERVE}"
+
+def _flat(sql: str) -> str:
+    """On one line: psycopg remembers how it read a statement only up to 4,096 bytes, and reading these anew costs 55 µs."""
+    return " ".join(sql.split())
+
+
+CLAIM_SQL = _flat(f"WITH gate AS (SELECT 1 AS n, NULL::bigint AS annotation), {_CLAIM} {_SERVE}")
+SUBMIT_SQL = _flat(f"WITH {_SUBMIT} SELECT gate.n, gate.annotation FROM gate")
+SUBMIT_AND_CLAIM_SQL = _flat(f"WITH {_SUBMIT}, {_CLAIM} {_SERVE}")
 
 
 @dataclass(frozen=True)

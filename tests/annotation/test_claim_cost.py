@@ -50,3 +50,11 @@ def test_a_claim_reads_at_most_fifty_rows_however_much_its_annotator_did(done, m
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Index Scan using slot_open" in plan, plan
     assert rows_read(plan) <= 50, plan
+
+
+def test_the_hot_statements_are_short_enough_to_be_remembered_by_the_driver():
+    """psycopg caches how it read a statement of at most 4,096 bytes; a longer one is read anew for every answer."""
+    from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
+
+    hot = (dialect.CLAIM_SQL, dialect.SUBMIT_SQL, dialect.SUBMIT_AND_CLAIM_SQL)
+    assert max(len(sql.encode()) for sql in hot) <= MAX_CACHED_STATEMENT_LENGTH
