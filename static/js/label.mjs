@@ -134,6 +134,7 @@ function skip(reason) {
 }
 
 function leave(slot, covered = false) {
+  notes.querySelector("[data-kind=why]")?.remove();
   clearTimeout(draftTimer);
   unsaved = false;
   outbox.drop(local(slot));
@@ -254,6 +255,16 @@ function refused(problem, entry) {
   shown.querySelector("[data-kept]").textContent = entry?.said ? [entry.said, reason].filter(Boolean).join(": ") : "";
 }
 
+// Why the task in view came to this person, in the queue's own words.
+async function why() {
+  const task = answer.shown();
+  if (!task) return;
+  const asked = await fetch(`/api/v1/slots/${task.dataset.slot}/why`).catch(() => undefined);
+  if (!asked?.ok) return refused({ detail: words.sayRefused });
+  const { sentence } = await asked.json(), shown = notes.querySelector("[data-kind=why]") ?? note("why");
+  shown.querySelector("[data-detail]").textContent = sentence;
+}
+
 function status() {
   const kept = outbox.waiting().length, offline = unreachable || !navigator.onLine || blocked;
   const state = offline ? "offline" : sending || unsaved ? "saving" : lease.ending() ? "lease" : "saved";
@@ -337,6 +348,7 @@ skipDialog.addEventListener("close", () => {
   skipDialog.returnValue = "";
 });
 toast.querySelector("button").addEventListener("click", undo);
+document.querySelector("[data-why]").addEventListener("click", why);
 keepIt.addEventListener("click", () => beat(true));
 notes.addEventListener("click", (event) => {
   if (event.target.closest("[data-again]")) flush();

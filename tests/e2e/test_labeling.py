@@ -100,3 +100,16 @@ def test_an_empty_queue_teaches_what_comes_next(cast, sign_in, axe):
     page.goto(f"/p/{cast.project.slug}/label/")
     page.get_by_role("heading", name="You are done for now").wait_for()
     assert axe(page) == []
+
+
+def test_a_person_asks_why_this_task_came_and_the_answer_goes_with_it(cast, make_tasks, sign_in, axe):  # noqa: F811
+    make_tasks(2)
+    page = sign_in(cast.bob)
+    page.goto(f"/p/{cast.project.slug}/label/")
+    page.get_by_role("button", name="Why this task?").click()
+    page.locator("[data-kind=why]").get_by_text("main").wait_for()
+    assert axe(page) == []
+    page.keyboard.press("2")
+    page.keyboard.press("e")
+    wait_for_answers(page, 1)
+    assert page.locator("[data-kind=why]").count() == 0
