@@ -13,6 +13,7 @@ from feedback.data import Candidacy
 from feedback.models import Preference
 from feedback.projection import from_annotation
 from feedback.services import drain_outbox, project_outbox, rebuild_preferences
+from feedback.services.projecting import waiting
 from jobs.models import Outbox
 from jobs.ticks import run_due
 from tests.factories import make_annotators
@@ -83,7 +84,7 @@ def test_news_told_twice_makes_no_second_preference(cast, make_task, vote):
 def test_a_row_that_commits_after_a_later_one_was_projected_is_not_passed_over(cast, make_task, vote):
     """Numbers are drawn before commits: row 1 may appear after row 2 is gone. A watermark would lose it."""
     early, late = vote(make_task(), cast.bob, "first"), vote(make_task(), cast.bob, "first")
-    first_row = Outbox.objects.get(object_id=early.pk)
+    first_row = Outbox.objects.get(consumer="preferences", object_id=early.pk)
     number = first_row.pk
     first_row.delete()
     project_outbox()
@@ -185,7 +186,7 @@ def test_two_projectors_at_once_project_everything_once(cast, make_task, vote):
 
     def project() -> None:
         try:
-            while (count := project_outbox(limit=3)) or Outbox.objects.exists():
+            while (count := project_outbox(limit=3)) or waiting().exists():
                 done.append(count)
         finally:
             connection.close()
