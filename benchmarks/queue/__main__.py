@@ -104,6 +104,7 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=6.0, help="length of each run")
     asked.add_argument("--repeat", type=int, default=3, help="runs of each kind; medians are reported")
     asked.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    asked.add_argument("--bulk", type=int, default=0, help="records imported (default: the largest size)")
     options = asked.parse_args()
     url = os.environ.get("DATABASE_URL") or "postgres://root@127.0.0.1:5432/postgres"
     if not url.startswith("postgres"):
@@ -126,7 +127,7 @@ def measure_all(options: argparse.Namespace) -> None:
     measured = {name: product(name, SIZES[name], options.seconds, options.repeat) for name in options.sizes}
     found = {name: rows for name, (rows, _old) in measured.items()}
     old = measured[options.sizes[-1]][1]
-    bulk = measure_bulk(SIZES[options.sizes[-1]])
+    bulk = measure_bulk(options.bulk or SIZES[options.sizes[-1]])
     most = max(CROWDS)
     largest = found[options.sizes[-1]][most]
     print(
@@ -151,7 +152,7 @@ def measure_bulk(count: int) -> dict[str, float]:
     """Import at overlap 1 (at overlap 3 in the table), export of annotated tasks, memory at rest."""
     from benchmarks.queue import bulk
 
-    idle = bulk.idle_pss_mb()
+    idle, imported = bulk.idle_pss_mb(), count
     print(f"web and worker at rest: {idle:.0f} MB PSS", flush=True)
     once = bulk.import_per_s(count, 1)
     print(f"import of {count} records, overlap 1: {once:.0f} per s", flush=True)
@@ -160,6 +161,7 @@ def measure_bulk(count: int) -> dict[str, float]:
     exported, peak = bulk.export(count := min(count, MOST_EXPORTED))
     print(f"export of {count} annotated tasks: {exported:.0f} per s, web process {peak:.0f} MB at most", flush=True)
     return {
+        "imported": imported,
         "import_per_s": round(once),
         "import_per_s_overlap_3": round(thrice),
         "export_per_s": round(exported),
