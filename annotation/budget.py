@@ -6,10 +6,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from annotation.models import Batch, Slot, Task
-from annotation.placing import open_again
-from annotation.routing import Router
+from annotation.placing import IN_HAND, open_again
+from annotation.router import Router
 
-IN_HAND = (Slot.State.LEASED, Slot.State.DONE, Slot.State.PARKED)
 IN_PLAY = (Slot.State.OPEN, *IN_HAND)
 """What a batch's budget pays for."""
 

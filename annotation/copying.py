@@ -15,7 +15,7 @@ from django.db import connection, models
 from annotation import dialect
 from annotation.lines import NewTask
 from annotation.models import Lane, Queue, Schema, Slot, Task
-from annotation.routing import Router, facts_of, seq_in
+from annotation.router import Router, facts_of, seq_in
 from ground.dialect import is_postgresql
 from ground.ids import new_public_ids
 

@@ -9,21 +9,9 @@ from django.conf import settings
 from annotation import dialect
 from annotation.budget import beyond_budget, fill_budget
 from annotation.models import Batch, PastLease, Queue, Slot, Task
-from annotation.placing import budgeted_batches, forget_marks, new_slots, save_new_slots
-from annotation.routing import EVERYONE, Router, facts_of, main_queue
+from annotation.placing import budgeted_batches, new_slots, save_new_slots
+from annotation.router import EVERYONE, Router
 from ground import clock
-
-__all__ = [
-    "EVERYONE",
-    "Router",
-    "facts_of",
-    "fill_budget",
-    "forget_marks",
-    "main_queue",
-    "new_slots",
-    "open_slots",
-    "reopen",
-]
 
 
 def open_slots(router: Router, tasks: Sequence[Task]) -> None:

@@ -7,10 +7,11 @@ from accounts.models import Project
 from annotation import dialect
 from annotation.models import Batch, Lane, Mark, Queue, Slot, Task
 from annotation.ranking import opening_of
-from annotation.routing import Router, pools_for, seq_in
+from annotation.router import Router, pools_for, seq_in
 
 RANKED = (Queue.Order.RANDOM, Queue.Order.METADATA, Queue.Order.SCORE)
 WAITING = (Slot.State.OPEN, Slot.State.HELD)
+IN_HAND = (Slot.State.LEASED, Slot.State.DONE, Slot.State.PARKED)
 
 Move = tuple[Slot, Lane, int | None, int]
 """A waiting slot, its lane, its number there (None: a fresh one), its state."""
@@ -57,9 +58,19 @@ def forget_marks(lanes: Iterable[Lane]) -> None:
 
 def lock_tasks(keys: Collection[int]) -> Collection[int]:
     """Lock tasks with their slots: slots first, as the hot statement takes them. Call inside a transaction."""
-    list(Slot.objects.filter(task_id__in=keys).select_for_update().order_by("pk").values_list("pk", flat=True))
+    _lock_slots(keys)
     list(Task.objects.filter(pk__in=keys).select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
     return keys
+
+
+def lock_task(pk: int) -> Task:
+    """One task with its slots, in the same order, and with what it hangs on. Call inside a transaction."""
+    _lock_slots([pk])
+    return Task.objects.select_for_update(of=("self",)).select_related("project", "batch", "schema").get(pk=pk)
+
+
+def _lock_slots(keys: Collection[int]) -> None:
+    list(Slot.objects.filter(task_id__in=keys).select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
 def file_again(project: Project, keys: Collection[int], *, waiting: int | None = None, **changes: Any) -> int:

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor
 from accounts.services import MANAGERS, role_of
 from annotation.models import Annotation, Group, Lane, PastLease, Queue, Slot, Task
+from annotation.placing import IN_HAND
 from ground.errors import NotFound
 
-HAD = (Slot.State.LEASED, Slot.State.PARKED, Slot.State.DONE)
 OWN, GROUP, EVERYBODY = "own", "group", "everybody"
 
 
@@ -50,7 +50,7 @@ class Why:
 def claims_of(task: Task, actor: Actor | None = None) -> list[Claimed]:
     """Every claim of the task there ever was, the oldest first; with an actor, that actor's alone."""
     lanes = ("lane__queue", "lane__batch", "actor")
-    had = Slot.objects.filter(task=task, state__in=HAD).select_related(*lanes, "task")
+    had = Slot.objects.filter(task=task, state__in=IN_HAND).select_related(*lanes, "task")
     past = PastLease.objects.filter(slot__task=task).select_related(*lanes, "slot__task")
     if actor is not None:
         had, past = had.filter(actor=actor), past.filter(actor=actor)
@@ -95,7 +95,7 @@ def _lane_to_tell(claim: Claimed) -> Lane:
     """For gold, the lane of the task before or after it: its own would stand out among those of real work."""
     if not claim.slot.task.is_gold:
         return claim.lane
-    real = Slot.objects.filter(actor=claim.actor, lane__queue=claim.lane.queue, state__in=HAD)
+    real = Slot.objects.filter(actor=claim.actor, lane__queue=claim.lane.queue, state__in=IN_HAND)
     real = real.filter(task__purpose=Task.Purpose.PRODUCTION, leased_at__isnull=False)
     real = real.select_related("lane__queue", "lane__batch")
     at = claim.at or claim.ended_at

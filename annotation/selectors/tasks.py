@@ -28,6 +28,7 @@ from annotation.services.bulk import can_undo
 from annotation.services.importing import path_of, report_of
 from annotation.why import claims_of
 from ground.errors import Forbidden, NotFound
+from jobs.models import Job
 
 SAMPLED = 200
 """Latest tasks whose metadata keys are offered as columns."""
@@ -261,9 +262,7 @@ def import_json(row: TaskImport) -> dict[str, Any]:
     job = row.job
     return {
         "id": row.public_id,
-        "job": job.public_id if job else None,
-        "state": job.state if job else "queued",
-        "error": job.error if job else None,
+        **_job(row.job),
         "filename": row.filename,
         "schema": str(row.schema),
         "batch": row.batch.name if row.batch else None,
@@ -281,13 +280,19 @@ def import_json(row: TaskImport) -> dict[str, Any]:
     }
 
 
-def edit_json(row: BulkEdit) -> dict[str, Any]:
-    job = row.job
+def _job(job: Job | None) -> dict[str, Any]:
+    """What is told of the job behind a row."""
     return {
-        "id": row.public_id,
         "job": job.public_id if job else None,
         "state": job.state if job else "queued",
         "error": job.error if job else None,
+    }
+
+
+def edit_json(row: BulkEdit) -> dict[str, Any]:
+    return {
+        "id": row.public_id,
+        **_job(row.job),
         "kind": row.kind,
         "value": row.value,
         "query": row.query,

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, require_role
-from annotation.budget import IN_HAND, fill_budget
+from annotation.budget import fill_budget
 from annotation.models import Batch, Queue, Slot, Task
+from annotation.placing import IN_HAND
 from annotation.services.refiling import start_refiling
 from annotation.services.tasks import set_batch
 from ground.errors import Conflict, Invalid

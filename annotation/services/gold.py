@@ -12,14 +12,12 @@ from django.db.models import F, Max, Q
 from accounts.models import Actor
 from annotation import dialect
 from annotation.data import Claim
-from annotation.filing import Router
 from annotation.models import Annotation, GoldScore, GroupMember, Queue, Slot, Standing, Task
+from annotation.router import Router
 from annotation.scoring import likeness
 from annotation.selectors.gold import unseen
-from annotation.services.standings import judge, refuse_barred
+from annotation.services.standings import judge
 from ground import clock
-
-__all__ = ["claim", "draw", "forget_settings", "judge", "refuse_barred", "score", "score_missed", "was_told"]
 
 SWEPT = 500
 

@@ -14,11 +14,13 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, require_role
+from annotation.budget import fill_budget
 from annotation.copying import Frame, known_names, write_tasks
 from annotation.errors import NoRoom
-from annotation.filing import Router, fill_budget, forget_marks
 from annotation.lines import MOST_LINES, Chunk, NewTask, Rules, Wrong, chunks_of
 from annotation.models import Batch, Candidate, Lane, Schema, TaskImport
+from annotation.placing import forget_marks
+from annotation.router import Router
 from annotation.schemas import check_schema, labels_schema, pairwise_schema
 from annotation.services.tasks import DEFAULT_QUESTION, check_overlap, current_schema
 from ground import clock

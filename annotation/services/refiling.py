@@ -7,7 +7,7 @@ from django.db import transaction
 from accounts.models import Actor, Project
 from annotation.models import Queue, Slot, Task
 from annotation.placing import WAITING, file_again, stand_wrong
-from annotation.routing import Router
+from annotation.router import Router
 from jobs.models import Job
 from jobs.services import nudge_on_commit, renew, submit
 

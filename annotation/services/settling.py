@@ -24,6 +24,7 @@ from annotation.display import order_for, to_candidate_order
 from annotation.errors import CaseChanged
 from annotation.filing import reopen
 from annotation.models import Annotation, Case, Guideline, PastLease, Ruling, Skip, Slot, Task, Withdrawal
+from annotation.placing import lock_task
 from annotation.schemas import check_answers
 from annotation.services import routing
 from annotation.services.reviews import LEASE, answer_name, refuse_own, taken_by_another
@@ -44,7 +45,7 @@ def settle(*, actor: Actor, case: Case, decision: Settlement) -> Case:
     require_role(actor, *REVIEWERS)
     _check_words(decision)
     with transaction.atomic():
-        task = _locked(case.task_id)
+        task = lock_task(case.task_id)
         refuse_own(actor, task.pk)
         _win(actor, case, decision)
         ruled = _match(case, _counted(task), decision.rulings)
@@ -69,12 +70,6 @@ def _check_words(decision: Settlement) -> None:
     for ruling in decision.rulings.values():
         if ruling.verdict not in Ruling.Verdict.values:
             raise Invalid(_("A verdict is one of %s.") % ", ".join(Ruling.Verdict.values))
-
-
-def _locked(task_id: int) -> Task:
-    """The task with its slots locked: slots first, as the hot statement takes them."""
-    list(Slot.objects.filter(task_id=task_id).select_for_update().order_by("pk").values_list("pk", flat=True))
-    return Task.objects.select_for_update(of=("self",)).select_related("schema", "project").get(pk=task_id)
 
 
 def _win(actor: Actor, case: Case, decision: Settlement) -> None:
@@ -230,7 +225,7 @@ def reopen_case(*, actor: Actor, case: Case) -> Case:
     """
     require_role(actor, *REVIEWERS)
     with transaction.atomic():
-        task = _locked(case.task_id)
+        task = lock_task(case.task_id)
         held = Case.objects.select_for_update(of=("self",)).get(pk=case.pk)
         _check_reopening(actor, held)
         restored = _restore(held)

@@ -33,8 +33,9 @@ from annotation.models import (
     Task,
     Withdrawal,
 )
+from annotation.placing import lock_task
 from annotation.schemas import check_answers, flags_in
-from annotation.services import gold, routing
+from annotation.services import gold, routing, standings
 from ground import clock
 from ground.errors import Invalid, NotFound
 from ground.ids import new_public_id
@@ -54,7 +55,7 @@ def take_next(*, actor: Actor, holding: Iterable[int] = (), queue: Queue | None 
     require_role(actor, *EVERYBODY)
     claim = _next(actor, set(holding), queue, gold.draw(actor, queue))
     if claim is None:
-        gold.refuse_barred(actor)
+        standings.refuse_barred(actor)
     return claim
 
 
@@ -208,9 +209,7 @@ def _submit(
 
 def _submit_late(actor: Actor, slot: Slot, answer: Answer) -> Annotation:
     with transaction.atomic():
-        # Slots before the task, as the hot statement takes them: the other way round two answers could wait for each other.
-        list(Slot.objects.filter(task_id=slot.task_id).select_for_update().order_by("pk"))
-        Task.objects.select_for_update().get(pk=slot.task_id)
+        lock_task(slot.task_id)
         first = _first_answer(actor, slot, answer)
         if first is not None:
             return first

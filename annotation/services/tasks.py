@@ -11,10 +11,21 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, require_role
 from annotation.budget import fill_budgets
-from annotation.filing import EVERYONE, Router, facts_of, open_slots
+from annotation.filing import open_slots
 from annotation.models import Batch, BulkEdit, Candidate, Group, Schema, Slot, Task
 from annotation.models.task import MOST_OVERLAP
-from annotation.placing import WAITING, file_again, lock_tasks, more_slots, move_waiting, open_again, save_new_slots
+from annotation.placing import (
+    IN_HAND,
+    WAITING,
+    file_again,
+    lock_task,
+    lock_tasks,
+    more_slots,
+    move_waiting,
+    open_again,
+    save_new_slots,
+)
+from annotation.router import EVERYONE, Router, facts_of
 from annotation.schemas import pairwise_schema
 from annotation.services import routing
 from ground.errors import Conflict, Invalid, NotFound
@@ -22,7 +33,6 @@ from models_registry.models import Completion, Evaluation
 from models_registry.texts import shown
 
 DEFAULT_QUESTION = "Which answer helps this person more?"
-IN_HAND = (Slot.State.LEASED, Slot.State.PARKED, Slot.State.DONE)
 
 
 def create_pairwise_tasks(
@@ -44,11 +54,7 @@ def create_pairwise_tasks(
     require_role(actor, *MANAGERS)
     check_overlap(overlap)
     check_batch(actor, batch)
-    for first, second in pairs:
-        if first.prompt_id != second.prompt_id or first.pk == second.pk:
-            raise Invalid(
-                _("A pair is two different completions of one prompt."), index=[first.public_id, second.public_id]
-            )
+    _check_pairs(pairs)
     names = external_ids or [f"{first.public_id}:{second.public_id}" for first, second in pairs]
     with transaction.atomic():
         schema = current_schema(actor.project, "pairwise", pairwise_schema(text=question))
@@ -57,24 +63,17 @@ def create_pairwise_tasks(
         )
         fresh = [(name, pair) for name, pair in zip(names, pairs, strict=True) if name not in known]
         router = Router(actor.project)
-        made = [
-            (
-                Task(
-                    project=actor.project,
-                    schema=schema,
-                    prompt_id=first.prompt_id,
-                    evaluation=evaluation,
-                    external_id=name,
-                    data={"schema_version": 1},
-                    metadata=metadata or {},
-                    overlap=overlap,
-                    priority=priority,
-                    batch=batch,
-                ),
-                (first, second),
-            )
-            for name, (first, second) in fresh
-        ]
+        alike: dict[str, Any] = {
+            "project": actor.project,
+            "schema": schema,
+            "evaluation": evaluation,
+            "data": {"schema_version": 1},
+            "metadata": metadata or {},
+            "overlap": overlap,
+            "priority": priority,
+            "batch": batch,
+        }
+        made = [(Task(external_id=name, prompt_id=pair[0].prompt_id, **alike), pair) for name, pair in fresh]
         tasks = _save(router, made, batch, schema)
         record_event(
             project=actor.project,
@@ -84,6 +83,14 @@ def create_pairwise_tasks(
             data={"tasks": len(tasks)},
         )
     return tasks
+
+
+def _check_pairs(pairs: Sequence[tuple[Completion, Completion]]) -> None:
+    for first, second in pairs:
+        if first.prompt_id != second.prompt_id or first.pk == second.pk:
+            raise Invalid(
+                _("A pair is two different completions of one prompt."), index=[first.public_id, second.public_id]
+            )
 
 
 def check_overlap(overlap: int) -> None:
@@ -126,7 +133,7 @@ def set_overlap(*, actor: Actor, tasks: Iterable[Task], overlap: int) -> tuple[i
     batches: set[int | None] = set()
     for pk in sorted(task.pk for task in tasks if not task.is_gold and task.project_id == actor.project_id):
         with transaction.atomic():
-            task = _locked(pk)
+            task = lock_task(pk)
             wanted = max(overlap, _fit(task, overlap))
             changed += wanted != task.overlap
             kept += wanted != overlap
@@ -134,12 +141,6 @@ def set_overlap(*, actor: Actor, tasks: Iterable[Task], overlap: int) -> tuple[i
             batches.add(task.batch_id)
     fill_budgets(batches)
     return changed, kept
-
-
-def _locked(pk: int) -> Task:
-    """The task with its slots locked: slots first, as the hot statement takes them."""
-    list(Slot.objects.filter(task_id=pk).select_for_update().order_by("pk").values_list("pk", flat=True))
-    return Task.objects.select_for_update(of=("self",)).select_related("project", "batch", "schema").get(pk=pk)
 
 
 def _fit(task: Task, overlap: int) -> int:
@@ -273,7 +274,7 @@ def archive_tasks(*, actor: Actor, tasks: Iterable[Task], deletion: BulkEdit | N
     batches: set[int | None] = set()
     for pk in sorted(task.pk for task in tasks if task.project_id == actor.project_id):
         with transaction.atomic():
-            task = _locked(pk)
+            task = lock_task(pk)
             if task.state == Task.State.ARCHIVED:
                 continue
             Slot.objects.filter(task=task, state__in=WAITING).update(state=Slot.State.CLOSED)
@@ -292,7 +293,7 @@ def restore_tasks(*, actor: Actor, tasks: Iterable[Task]) -> int:
     batches: set[int | None] = set()
     for pk in sorted(task.pk for task in tasks if task.project_id == actor.project_id):
         with transaction.atomic():
-            task = _locked(pk)
+            task = lock_task(pk)
             if task.state != Task.State.ARCHIVED:
                 continue
             task.state, task.deletion = Task.State.OPEN, None

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
-from annotation.filing import main_queue
 from annotation.forms.queues import GroupForm, MemberForm, QueueForm, text_of
 from annotation.models import Group, Queue
+from annotation.router import main_queue
 from annotation.selectors import queues as reads
 from annotation.services import groups as group_services
 from annotation.services import queues as services

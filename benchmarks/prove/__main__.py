@@ -129,7 +129,7 @@ def main() -> None:
     asked.add_argument("--kill-seconds", type=float, default=90)
     asked.add_argument("--folder", default="var/prove")
     options = asked.parse_args()
-    url = os.environ.get("DATABASE_URL") or "postgres://root@127.0.0.1:5432/postgres"
+    url = machine.server_url()
     broken = os.environ.get("PROVE_BREAK") == "1"
     with machine.own_database(url, f"plumbline_prove_{os.getpid()}") as own:
         os.environ.update(

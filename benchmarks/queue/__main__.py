@@ -106,7 +106,7 @@ def main() -> None:
     asked.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     asked.add_argument("--bulk", type=int, default=0, help="records imported (default: the largest size)")
     options = asked.parse_args()
-    url = os.environ.get("DATABASE_URL") or "postgres://root@127.0.0.1:5432/postgres"
+    url = machine.server_url()
     if not url.startswith("postgres"):
         sys.exit("bench-queue measures PostgreSQL: set DATABASE_URL=postgres://user@host:5432/postgres")
     with machine.own_database(url, "plumbline_bench") as own:

@@ -1,5 +1,6 @@
 """Processes under measurement: a database of its own, web servers, and what they cost."""
 
+import getpass
 import os
 import signal
 import socket
@@ -15,6 +16,11 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def server_url() -> str:
+    """The PostgreSQL server to measure on: DATABASE_URL, else the local one under one's own name."""
+    return os.environ.get("DATABASE_URL") or f"postgres://{getpass.getuser()}@127.0.0.1:5432/postgres"
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from django.db import connection, transaction
 
 from accounts.models import Actor, Project, Role, Scope, User
 from accounts.services import add_member, create_project, issue_token
-from annotation.filing import Router
 from annotation.models import Lane, Mark, Schema, Slot
+from annotation.router import Router
 from annotation.schemas import labels_schema
 from annotation.services.tasks import current_schema
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from annotation.filing import open_slots
 from annotation.models import Queue, Slot, Task
-from annotation.routing import Router, main_queue
+from annotation.router import Router, main_queue
 from annotation.schemas import labels_schema
 from annotation.selectors.queue import get_slot_for, served
 from annotation.services import gold, slots

@@ -7,9 +7,10 @@ from django.db import connection
 
 from annotation import browsing, searching
 from annotation.browsing import SORTS, Browser, check_query, matching
-from annotation.filing import Router, open_slots
+from annotation.filing import open_slots
 from annotation.filters import passes
 from annotation.models import Annotation, Batch, Task, TaskText
+from annotation.router import Router
 from annotation.schemas import labels_schema
 from annotation.services import slots
 from annotation.services.tasks import current_schema

@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 from django.db import close_old_connections, connection
 
-from annotation.filing import main_queue
 from annotation.models import Annotation, Queue, Slot, Task
+from annotation.router import main_queue
 from annotation.services import slots
 from annotation.services.batches import create_batch, edit_batch
 from annotation.services.queues import create_queue, update_queue

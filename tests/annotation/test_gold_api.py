@@ -5,7 +5,7 @@ import json
 import pytest
 
 from annotation.models import Task
-from annotation.routing import main_queue
+from annotation.router import main_queue
 from annotation.services import gold
 from tests.annotation.gold import (
     RIGHT,

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from annotation.filing import main_queue
 from annotation.models import Annotation, Batch, Draft, Group, GroupMember, Queue, Slot, Task
+from annotation.router import main_queue
 from annotation.services import slots
 from annotation.services.batches import edit_batch
 from annotation.services.tasks import (

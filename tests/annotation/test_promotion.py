@@ -3,7 +3,7 @@
 import pytest
 
 from annotation.models import Annotation, GoldKey, Queue, Task
-from annotation.routing import main_queue
+from annotation.router import main_queue
 from annotation.scoring import consensus, likeness, observed_agreement
 from annotation.selectors.gold import gold_of, is_doubtful, promotable
 from annotation.services import gold, slots

@@ -2,8 +2,8 @@
 
 import pytest
 
-from annotation.filing import main_queue
 from annotation.models import Group, GroupMember, Lane, Queue, QueueReset, Slot
+from annotation.router import main_queue
 from annotation.services import slots
 from annotation.services.tasks import assign, set_priority, set_scores
 from ground import clock

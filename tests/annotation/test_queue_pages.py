@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from annotation.filing import main_queue
 from annotation.forms.queues import conditions_from, text_of
 from annotation.models import Batch, Group, Queue
+from annotation.router import main_queue
 from annotation.services.batches import create_batch
 from annotation.services.queues import create_queue
 

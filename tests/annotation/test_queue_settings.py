@@ -5,8 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Event
-from annotation.filing import main_queue
 from annotation.models import Group, GroupMember, Queue, Slot, Task
+from annotation.router import main_queue
 from annotation.services import refiling, slots
 from annotation.services.groups import add_to_group, create_group, delete_group, remove_from_group, rename_group
 from annotation.services.queues import archive_queue, create_queue, pause_queue, resume_queue, update_queue

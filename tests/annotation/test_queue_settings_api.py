@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from annotation.filing import main_queue
 from annotation.models import Batch, Group, Slot, Task
+from annotation.router import main_queue
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from accounts.models import Actor
-from annotation.filing import main_queue
 from annotation.models import Batch, GoldKey, Group, GroupMember, Queue, Slot, Task
+from annotation.router import main_queue
 from annotation.services import slots
 from annotation.services.tasks import assign, set_priority
 from annotation.why import claims_of, why
