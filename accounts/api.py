@@ -15,6 +15,36 @@ from accounts.selectors import get_actor_for, get_member_for, projects_for, requ
 from ground.errors import Forbidden, Invalid, NotFound
 
 
+class Me(APIView):
+    @extend_schema(responses=shapes.PersonSerializer)
+    def get(self, request: Request) -> Response:
+        """The signed-in person: language, time zone and what their keys differ by."""
+        return Response(shapes.PersonSerializer(_person(request)).data)
+
+    @extend_schema(request=shapes.PersonChangeSerializer, responses=shapes.PersonSerializer)
+    def patch(self, request: Request) -> Response:
+        """Change what is named; `keys` is the whole map."""
+        user = _person(request)
+        shape = shapes.PersonChangeSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        asked = shape.validated_data
+        if "keys" in asked:
+            services.set_keys(user=user, keys=asked["keys"])
+        if "locale" in asked or "time_zone" in asked:
+            services.set_locale(
+                user=user,
+                locale=asked.get("locale", user.locale),
+                time_zone=asked.get("time_zone", user.time_zone),
+            )
+        return Response(shapes.PersonSerializer(user).data)
+
+
+def _person(request: Request) -> User:
+    if not isinstance(request.user, User):
+        raise Forbidden(_("A token stands for no person."), hint=_("Sign in as a person."))
+    return request.user
+
+
 class Projects(APIView):
     @extend_schema(responses=shapes.ProjectSerializer(many=True))
     def get(self, request: Request) -> Response:

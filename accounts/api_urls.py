@@ -5,6 +5,7 @@ from django.urls import path
 from accounts import api
 
 urlpatterns = [
+    path("me", api.Me.as_view(), name="api-me"),
     path("projects", api.Projects.as_view(), name="api-projects"),
     path("projects/<slug:slug>", api.OneProject.as_view(), name="api-project"),
     path("projects/<slug:slug>/members", api.Members.as_view(), name="api-members"),

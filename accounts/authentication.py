@@ -33,16 +33,22 @@ class TokenPrincipal:
 
 class BearerAuthentication(BaseAuthentication):
     def authenticate(self, request: Any) -> tuple[TokenPrincipal, ApiToken] | None:
-        scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        secret = secret_of(request)
+        if secret is None:
             return None
-        token = find_token(secret.strip())
+        token = find_token(secret)
         if token is None:
             raise AuthenticationFailed(_("This token is unknown, expired or revoked."))
         return TokenPrincipal(token.actor), token
 
     def authenticate_header(self, request: Any) -> str:
         return "Bearer"
+
+
+def secret_of(request: Any) -> str | None:
+    """What stands behind `Bearer`; None without that word."""
+    scheme, _space, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 class BrowserAuthentication(SessionAuthentication):

@@ -10,8 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.keymap import check_keys, no_changes
 from ground import clock
-from ground.fields import PublicIdField
+from ground.fields import PublicIdField, VersionedJSONField
 from ground.models import Row
 
 
@@ -35,8 +36,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     public_id = PublicIdField(prefix="usr")
     email = models.EmailField(_("email"), unique=True)
     name = models.CharField(_("name"), max_length=200, blank=True)
-    locale = models.CharField(max_length=12, blank=True)
-    time_zone = models.CharField(max_length=64, default="UTC")
+    locale = models.CharField(max_length=12, blank=True, help_text="a language code; empty: as the browser asks")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="an IANA name; empty: as the browser says")
+    keys = VersionedJSONField(
+        check=check_keys, default=no_changes, help_text="what differs from the keys it comes with"
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -5,8 +5,23 @@ from typing import Any
 from django.core.validators import validate_slug
 from rest_framework import serializers
 
-from accounts.models import Actor, ApiToken, Project, Role, Scope
+from accounts.models import Actor, ApiToken, Project, Role, Scope, User
 from ground.api import StrictSerializer
+
+
+class PersonSerializer(serializers.ModelSerializer[User]):
+    id = serializers.CharField(source="public_id")
+    keys = serializers.JSONField(help_text="{off: bool, map: {action: key}}")
+
+    class Meta:
+        model = User
+        fields = ["id", "email", "name", "locale", "time_zone", "keys"]
+
+
+class PersonChangeSerializer(StrictSerializer):
+    locale = serializers.CharField(max_length=12, required=False, allow_blank=True)
+    time_zone = serializers.CharField(max_length=64, required=False, allow_blank=True)
+    keys = serializers.DictField(required=False)
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):

@@ -10,6 +10,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from accounts.keymap import check_keys
+from accounts.locales import is_language, is_zone, languages
 from accounts.models import Actor, ApiToken, Event, EventSeal, IdempotencyKey, Membership, Project, Role, Scope, User
 from ground import clock
 from ground.digests import digest_of
@@ -89,6 +91,32 @@ def add_simulated_annotator(*, actor: Actor, external_id: str, pseudonym: str) -
     Membership.objects.get_or_create(actor=simulated, defaults={"project": actor.project, "role": Role.ANNOTATOR})
     record_event(project=actor.project, actor=actor, verb="actor.simulated", object_id=simulated.public_id)
     return simulated
+
+
+def set_locale(*, user: User, locale: str, time_zone: str) -> None:
+    """The language and time zone a person reads in; empty leaves it to their browser. Errors: Invalid."""
+    if locale and not is_language(locale):
+        raise Invalid(
+            _("There is no language %(code)s here.") % {"code": locale[:20]},
+            hint=_("The languages are %s.") % ", ".join(code for code, _own_name in languages()),
+        )
+    if time_zone and not is_zone(time_zone):
+        raise Invalid(
+            _("There is no time zone %(name)s.") % {"name": time_zone[:64]}, hint=_("Write it as Europe/Berlin or UTC.")
+        )
+    User.objects.filter(pk=user.pk).update(locale=locale, time_zone=time_zone)
+    user.locale, user.time_zone = locale, time_zone
+
+
+def set_keys(*, user: User, keys: dict[str, Any]) -> dict[str, Any]:
+    """The whole map of a person's keys, as `keymap.check_keys` has it. Errors: Invalid with the path."""
+    try:
+        checked = check_keys(keys)
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+    User.objects.filter(pk=user.pk).update(keys=checked)
+    user.keys = checked
+    return checked
 
 
 def end_user(project: Project, external_id: str) -> Actor:

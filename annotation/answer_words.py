@@ -1,86 +1,58 @@
-"""An answer in words, for pages where a person reads what another said. Sides are called A and B, as the labeling page does."""
+"""An answer in words, for pages where a person reads what another said. Candidates are called A, B, … as on the labeling page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-STRENGTHS = (1, 2, 3)
+from annotation.answer_display import display_of
+from annotation.questions import KINDS, Shown
+from annotation.questions.base import letter
+
+Questions = Sequence[Mapping[str, Any]]
 
 
-def in_words(questions: Sequence[Mapping[str, Any]], answers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry for each question: its text, the judgement, the reason given and the flags raised."""
-    return [_entry(question, answers.get(question["name"])) for question in questions]
+def in_words(questions: Questions, answers: Mapping[str, Any], shown: Shown | None = None) -> list[dict[str, Any]]:
+    """One entry for each question that was answered: its text, the judgement, how it is shown, the reason and the flags.
+
+    `shown`: what the answers are about, its candidates in the order they speak of.
+    """
+    said = [question for question in questions if answers.get(question["name"]) is not None]
+    return [_entry(question, answers, shown) for question in said]
 
 
-def _entry(question: Mapping[str, Any], answer: Any) -> dict[str, Any]:
-    said = answer if isinstance(answer, Mapping) else {}
+def _entry(question: Mapping[str, Any], answers: Mapping[str, Any], shown: Shown | None) -> dict[str, Any]:
+    answer = answers[question["name"]]
     return {
         "text": question["text"],
-        "judgement": judgement(question, said),
-        "reason": str(said.get("reason") or ""),
-        "flags": [_flag(flag) for flag in said.get("flags", [])],
+        "judgement": judgement(question, answer),
+        "display": display_of(question, answers, shown),
+        "reason": str(answer.get("reason") or ""),
+        "flags": [_flag(flag) for flag in answer.get("flags", [])],
     }
 
 
-def judgement(question: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    if question["kind"] == "pairwise":
-        return _pairwise(answer.get("choice"), answer.get("strength"))
-    if question["kind"] == "labels":
-        texts = {option["value"]: option["text"] for option in question["options"]}
-        return ", ".join(texts.get(label, label) for label in answer.get("labels", [])) or _("none of the labels")
-    return str(answer)
+def judgement(question: Mapping[str, Any], answer: Mapping[str, Any] | None) -> str:
+    return KINDS[question["kind"]].words(question, answer) if answer else _("no answer")
 
 
-def _pairwise(choice: Any, strength: Any) -> str:
-    words = {"tie": _("About equal"), "neither": _("Both bad")}
-    if choice in words:
-        return words[choice]
-    side = {"first": "A", "second": "B"}.get(str(choice), "?")
-    how = {1: _("%s is slightly better"), 2: _("%s is better"), 3: _("%s is much better")}
-    return how.get(strength, _("%s is better")) % side
+def summary_of(questions: Questions, answers: Mapping[str, Any]) -> str:
+    """All judgements in one line; with several questions each behind its text."""
+    said = [(row["text"], judgement(row, answers[row["name"]])) for row in questions if answers.get(row["name"])]
+    if len(questions) == 1:
+        return "; ".join(words for _text, words in said) or _("no answer")
+    return "; ".join(_("%(question)s %(words)s") % {"question": text, "words": words} for text, words in said) or _(
+        "no answer"
+    )
+
+
+def shown_in(data: Mapping[str, Any], prompt: Sequence[Mapping[str, Any]], candidates: Iterable[Any]) -> Shown:
+    """What stands on a page, as displays of answers read it."""
+    texts = [one["text"] if isinstance(one, Mapping) else one.text for one in candidates]
+    return Shown(data, prompt, texts)
 
 
 def _flag(flag: str) -> str:
     """`first:unsafe` → `A: unsafe`."""
     side, colon, rest = flag.partition(":")
-    return f"{ {'first': 'A', 'second': 'B'}.get(side, side) }{colon} {rest}".strip() if colon else flag
-
-
-def settle_choices(questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What a reviewer can choose for each question, as (value, words) pairs; `many` where several hold at once."""
-    return [_choices(question) for question in questions]
-
-
-def _choices(question: Mapping[str, Any]) -> dict[str, Any]:
-    base = {"name": question["name"], "text": question["text"], "kind": question["kind"], "many": False}
-    if question["kind"] == "pairwise":
-        sides = [(f"{side}:{much}", _pairwise(side, much)) for side in ("first", "second") for much in STRENGTHS]
-        first, second = sides[:3], sides[3:]
-        return {
-            **base,
-            "options": [
-                *reversed(first),
-                ("tie", _pairwise("tie", None)),
-                *second,
-                ("neither", _pairwise("neither", None)),
-            ],
-        }
-    if question["kind"] == "labels":
-        options = [(option["value"], option["text"]) for option in question["options"]]
-        return {**base, "many": bool(question.get("multiple")), "options": options}
-    return {**base, "options": []}
-
-
-def chosen(question: Mapping[str, Any], values: Sequence[str]) -> dict[str, Any] | None:
-    """The answer that a form's values mean; None when nothing was chosen."""
-    if question["kind"] == "pairwise":
-        choice, _colon, strength = (values[0] if values else "").partition(":")
-        return (
-            {"choice": choice, "strength": int(strength) if strength in ("1", "2", "3") else strength or None}
-            if choice
-            else None
-        )
-    if question["kind"] == "labels":
-        return {"labels": list(values)} if values or question.get("multiple") else None
-    return None
+    return f"{letter(side)}{colon} {rest}".strip() if colon else flag

@@ -1,15 +1,31 @@
 """The queue's part of the API."""
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 
-from annotation.api import batches, gold, imports, live, queue, queues, reviews, tasks
+from annotation.api import batches, chat, gold, imports, live, own, queue, queues, reviews, schemas, tasks, uploads
 from ground.converters import PublicId
 
 register_converter(PublicId, "public_id")
 
+SLOTS = [
+    path("<public_id:slot>:submit", queue.Submit.as_view(), name="api-submit"),
+    path("<public_id:slot>:unskip", own.Unskip.as_view(), name="api-unskip"),
+    path("<public_id:slot>:open", own.Opened.as_view(), name="api-open"),
+    path("<public_id:slot>:skip", queue.Skip.as_view(), name="api-skip"),
+    path("<public_id:slot>:release", queue.Release.as_view(), name="api-release"),
+    path("<public_id:slot>:heartbeat", queue.Heartbeat.as_view(), name="api-heartbeat"),
+    path("<public_id:slot>/conversations", chat.Conversations.as_view(), name="api-conversations"),
+    path("<public_id:slot>/why", queues.SlotWhy.as_view(), name="api-slot-why"),
+]
+
 urlpatterns = [
+    # First, since nothing is asked for as often as the next task; resolving an address reads from the top.
+    path("slots/", include(SLOTS)),
     path("projects/<slug:slug>/tasks", tasks.Tasks.as_view(), name="api-tasks"),
     path("projects/<slug:slug>/tasks/<public_id:task>", tasks.TaskOne.as_view(), name="api-task"),
+    path("projects/<slug:slug>/uploads", uploads.Uploads.as_view(), name="api-uploads"),
+    path("projects/<slug:slug>/uploads/<public_id:upload>", uploads.UploadOne.as_view(), name="api-upload"),
+    path("projects/<slug:slug>/uploads/<public_id:upload>/file", uploads.UploadFile.as_view(), name="api-upload-file"),
     path("projects/<slug:slug>/imports", imports.Imports.as_view(), name="api-imports"),
     path("projects/<slug:slug>/imports/<public_id:row>", imports.ImportOne.as_view(), name="api-import"),
     path(
@@ -26,6 +42,15 @@ urlpatterns = [
         )
         for action in ("cancel", "resume")
     ),
+    path("projects/<slug:slug>/schemas", schemas.Schemas.as_view(), name="api-schemas"),
+    path("projects/<slug:slug>/schemas:check", schemas.SchemaCheck.as_view(), name="api-schema-check"),
+    path("projects/<slug:slug>/schemas/<public_id:schema>", schemas.SchemaOne.as_view(), name="api-schema"),
+    path(
+        "projects/<slug:slug>/schemas/<public_id:schema>:move-tasks",
+        schemas.SchemaMove.as_view(),
+        name="api-schema-move",
+    ),
+    path("schema-templates", schemas.SchemaTemplates.as_view(), name="api-schema-templates"),
     path("projects/<slug:slug>/bulk-edits", tasks.BulkEdits.as_view(), name="api-bulk-edits"),
     path("projects/<slug:slug>/bulk-edits:count", tasks.BulkEditCount.as_view(), name="api-bulk-edit-count"),
     path("projects/<slug:slug>/bulk-edits/<public_id:edit>", tasks.BulkEditOne.as_view(), name="api-bulk-edit"),
@@ -45,6 +70,18 @@ urlpatterns = [
         tasks.Retract.as_view(),
         name="api-retract",
     ),
+    path("projects/<slug:slug>/notes", own.Notes.as_view(), name="api-notes"),
+    path("projects/<slug:slug>/notes:seen", own.NotesSeen.as_view(), name="api-notes-seen"),
+    path("projects/<slug:slug>/notes/<public_id:note>:answer", own.NoteAnswer.as_view(), name="api-note-answer"),
+    path("projects/<slug:slug>/guidelines:read", own.GuidelinesRead.as_view(), name="api-guidelines-read"),
+    path("projects/<slug:slug>/answers", own.OwnAnswers.as_view(), name="api-own-answers"),
+    path(
+        "projects/<slug:slug>/annotations/<public_id:annotation>:replace",
+        own.OwnAnswerReplace.as_view(),
+        name="api-replace",
+    ),
+    path("projects/<slug:slug>/own-work", own.OwnWork.as_view(), name="api-own-work"),
+    path("projects/<slug:slug>/sensitive", own.Sensitive.as_view(), name="api-sensitive"),
     path("projects/<slug:slug>/guidelines", queue.Guidelines.as_view(), name="api-guidelines"),
     path("projects/<slug:slug>/queue:next", queue.QueueNext.as_view(), name="api-queue-next"),
     path("projects/<slug:slug>/queue:live", live.QueueLive.as_view(), name="api-queue-live"),
@@ -61,10 +98,11 @@ urlpatterns = [
     path("reviews/<public_id:case>:release", reviews.ReviewRelease.as_view(), name="api-review-release"),
     path("reviews/<public_id:case>:reopen", reviews.ReviewReopen.as_view(), name="api-review-reopen"),
     path("reviews/<public_id:case>:unblind", reviews.ReviewUnblind.as_view(), name="api-review-unblind"),
-    path("slots/<public_id:slot>:submit", queue.Submit.as_view(), name="api-submit"),
-    path("slots/<public_id:slot>:skip", queue.Skip.as_view(), name="api-skip"),
-    path("slots/<public_id:slot>:release", queue.Release.as_view(), name="api-release"),
-    path("slots/<public_id:slot>:heartbeat", queue.Heartbeat.as_view(), name="api-heartbeat"),
+    path("conversations/<public_id:conversation>", chat.ConversationOne.as_view(), name="api-conversation"),
+    path("conversations/<public_id:conversation>:send", chat.Send.as_view(), name="api-chat-send"),
+    path("conversations/<public_id:conversation>:choose", chat.Choose.as_view(), name="api-chat-choose"),
+    path("conversations/<public_id:conversation>:stop", chat.Stop.as_view(), name="api-chat-stop"),
+    path("conversations/<public_id:conversation>:retry", chat.Retry.as_view(), name="api-chat-retry"),
     path("projects/<slug:slug>/queues", queues.Queues.as_view(), name="api-queues"),
     path("projects/<slug:slug>/queues/<public_id:queue>", queues.QueueOne.as_view(), name="api-queue"),
     *(
@@ -89,7 +127,6 @@ urlpatterns = [
     ),
     path("projects/<slug:slug>/tasks:assign", queues.Assign.as_view(), name="api-assign"),
     path("projects/<slug:slug>/tasks/scores", queues.Scores.as_view(), name="api-scores"),
-    path("slots/<public_id:slot>/why", queues.SlotWhy.as_view(), name="api-slot-why"),
     path("tasks/<public_id:task>/claims", queues.TaskClaims.as_view(), name="api-task-claims"),
     path("projects/<slug:slug>/batches", batches.Batches.as_view(), name="api-batches"),
     path("projects/<slug:slug>/batches/<public_id:batch>", batches.BatchOne.as_view(), name="api-batch"),

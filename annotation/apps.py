@@ -1,16 +1,18 @@
 from django.apps import AppConfig
+from django.core.checks import register as register_check
 
 
 class AnnotationConfig(AppConfig):
     name = "annotation"
 
     def ready(self) -> None:
-        from annotation import budget, kinds, rounds, searching
-        from annotation.services import bulk, gold, importing, refiling, routing, slots
+        from annotation import budget, checks, kinds, rounds, searching
+        from annotation.services import bulk, gold, import_files, refiling, routing, slots
         from jobs.kinds import register
         from jobs.ticks import register_beat
         from models_registry.signals import alias_moved, completions_ready
 
+        register_check(checks.check_gateway_is_reachable)
         alias_moved.connect(rounds.when_alias_moved, dispatch_uid="rounds.alias_moved")
         completions_ready.connect(rounds.when_completions_ready, dispatch_uid="rounds.completions_ready")
         register_beat("annotation.expire_leases", 5, slots.expire_leases)
@@ -25,4 +27,4 @@ class AnnotationConfig(AppConfig):
         register_beat("annotation.index_words", 2, searching.index_words)
         register_beat("annotation.sweep_words", 60, searching.sweep_words)
         register_beat("annotation.purge_deletions", 30, bulk.purge_deletions)
-        register_beat("annotation.sweep_import_files", 3600, importing.sweep_files)
+        register_beat("annotation.sweep_import_files", 3600, import_files.sweep_files)

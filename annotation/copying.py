@@ -25,6 +25,7 @@ WRITTEN = (
 )  # fmt: skip
 SLOT_COLUMNS = ("task_id", "lane_id", "ordinal", "seq", "state")
 SlotRow = tuple[int, int, int, int]
+Lanes = dict[tuple[int, int, int, bool], list[Lane]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def write_tasks(tasks: Sequence[NewTask], frame: Frame) -> set[Lane]:
     _file(tasks, frame)
     write = _copy_tasks if is_postgresql() else _insert_tasks
     write(tasks, frame)
-    lanes: dict[tuple[int, int, int], list[Lane]] = {}
+    lanes: Lanes = {}
     rows = _slot_rows(tasks, frame.router, lanes)
     state = Slot.State.HELD if frame.held else Slot.State.OPEN
     if is_postgresql():
@@ -75,14 +76,12 @@ def _file(tasks: Sequence[NewTask], frame: Frame) -> None:
             task.queue_id = router.main.pk
 
 
-def _slot_rows(
-    tasks: Sequence[NewTask], router: Router, lanes: dict[tuple[int, int, int], list[Lane]]
-) -> list[SlotRow]:
+def _slot_rows(tasks: Sequence[NewTask], router: Router, lanes: Lanes) -> list[SlotRow]:
     """A row for every slot. Lanes of tasks alike are looked up once; in lanes of arrival the number is the opening itself."""
     openings = iter(next_openings(sum(task.overlap for task in tasks)))
     rows: list[SlotRow] = []
     for task in tasks:
-        key = (task.queue_id, task.priority, task.overlap)
+        key = (task.queue_id, task.priority, task.overlap, task.sensitive)
         found = lanes.get(key)
         queue = router.queue(task.queue_id) if found is None or found[0].order != Queue.Order.FIFO else None
         if found is None and queue is not None:

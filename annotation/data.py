@@ -12,6 +12,7 @@ class Content:
 
     task_id: str
     schema_id: int
+    prompt_id: int | None
     data: dict[str, Any]
     prompt: list[dict[str, str]]
     texts: list[str]
@@ -59,13 +60,16 @@ class ServedTask:
     lease: str
     lease_expires_at: datetime
     task_id: str
-    data: dict[str, str]
-    fields: list[dict[str, str]]
+    data: dict[str, Any]
+    fields: list[dict[str, Any]]
     prompt: list[dict[str, str]]
     candidates: list[Candidate]
     questions: list[dict[str, Any]]
     draft: dict[str, Any] | None
     answer: dict[str, Any] | None = None
+    schema: str = ""
+    layout: str = "side_by_side"
+    sensitive: bool | str = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,15 @@ class Feedback:
     score: float
     right_answers: dict[str, Any]
     explanation: str
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one task that was sent: created, known (its external id has one) or invalid."""
+
+    status: str
+    id: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """The order in which an actor sees a task's candidates: drawn on the server, the same every time this actor comes back."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 
 from accounts.models import Actor
-from annotation.models import Task
+from annotation.models import Candidate, Schema, Task
+from annotation.questions import KINDS, POSITIONS, Shown, needs, needs_shown
+from annotation.questions.base import inverse
 
-SIDES = ("first", "second")
-MIRROR = {"first": "second", "second": "first", "tie": "tie", "neither": "neither"}
+SIDES = POSITIONS
+Questions = Sequence[Mapping[str, Any]]
 
 
 def display_order(*, task_id: int, actor_id: int, count: int) -> list[int]:
@@ -22,20 +25,44 @@ def display_order(*, task_id: int, actor_id: int, count: int) -> list[int]:
 
 
 def order_for(actor: Actor, task: Task) -> list[int]:
-    """The order this actor sees the candidates of this task in; empty for a task without."""
-    return display_order(task_id=task.pk, actor_id=actor.pk, count=2 if task.prompt_id is not None else 0)
+    """The order this actor sees the candidates of this task in; empty for a task without.
+
+    How many there are follows from the schema where it leaves no choice, as for pairs; else they are counted.
+    """
+    if task.prompt_id is None:
+        return []
+    needed = needs(Schema.body_of(task.schema_id))
+    count = needed.most if needed.least == needed.most else Candidate.objects.filter(task=task.pk).count()
+    return display_order(task_id=task.pk, actor_id=actor.pk, count=count)
 
 
-def to_candidate_order(answers: dict[str, Any], order: list[int]) -> dict[str, Any]:
-    """Answers about what was shown, turned into answers about ordinals; for two candidates its own inverse."""
-    if order != [1, 0]:
-        return answers
-    return {name: _mirrored(answer) for name, answer in answers.items()}
+def shown_to(actor: Actor, task: Task) -> Shown | None:
+    """What the actor saw of a task, where its answers can be checked only with that."""
+    body = Schema.body_of(task.schema_id)
+    if not needs_shown(body):
+        return None
+    row = Task.objects.select_related("prompt").only("data", "prompt__messages").get(pk=task.pk)
+    texts: list[str] = []
+    if row.prompt is not None and needs(body).most:
+        candidates = Candidate.objects.filter(task=task.pk).order_by("ordinal")
+        texts = list(candidates.values_list("completion__text", flat=True))
+    order = display_order(task_id=task.pk, actor_id=actor.pk, count=len(texts))
+    return Shown(row.data, row.prompt.messages if row.prompt else (), [texts[place] for place in order])
 
 
-def _mirrored(answer: dict[str, Any]) -> dict[str, Any]:
-    """A flag that speaks of one side, `first:unsafe`, turns with it; any other stays."""
-    parts = [flag.partition(":") for flag in answer.get("flags", [])]
-    flags = [f"{MIRROR.get(side, side) if colon else side}{colon}{rest}" for side, colon, rest in parts]
-    choice = {"choice": MIRROR[answer["choice"]]} if "choice" in answer else {}
-    return {**answer, **choice, **({"flags": flags} if "flags" in answer else {})}
+def questions_of(task: Task) -> Questions:
+    questions: Questions = Schema.body_of(task.schema_id)["questions"]
+    return questions
+
+
+def reorder(questions: Questions, answers: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
+    """Answers about candidates as they were shown, turned into answers about ordinals."""
+    if all(place == ordinal for place, ordinal in enumerate(order)):
+        return dict(answers)
+    kinds = {question["name"]: question for question in questions}
+    return {name: KINDS[kinds[name]["kind"]].reorder(kinds[name], said, order) for name, said in answers.items()}
+
+
+def restore(questions: Questions, answers: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
+    """Answers about ordinals, turned into answers about candidates in the order shown: what `reorder` does, back."""
+    return reorder(questions, answers, inverse(order))

@@ -13,6 +13,18 @@ class NothingToUndo(Conflict):
     code = "nothing_to_undo"
 
 
+class SchemaChanged(Conflict):
+    """The task stands under a newer schema than the one that was answered."""
+
+    code = "schema_changed"
+
+
+class SchemaOutdated(Conflict):
+    """Somebody published another version of the schema that was being edited."""
+
+    code = "schema_outdated"
+
+
 class Barred(Forbidden):
     """The actor's gold answers were so wrong that a queue hands it nothing."""
 
@@ -23,6 +35,19 @@ class KeyReused(Invalid):
     """An idempotency key that stands for something else."""
 
     code = "key_reused"
+
+
+class TooLarge(DomainError):
+    """A file over the limit of its kind."""
+
+    code = "too_large"
+    status = 413
+
+
+class ChatMoved(Conflict):
+    """The conversation went on elsewhere, or does not stand where this request expects it."""
+
+    code = "chat_moved"
 
 
 class TaskGone(Gone):

@@ -8,6 +8,7 @@ from django.db import connection
 
 from accounts.models import Project
 from annotation.models import Annotation, Candidate, Task
+from annotation.questions import POSITIONS
 from ground.dialect import is_postgresql
 
 PAGE = 2000
@@ -27,24 +28,30 @@ said AS (
   GROUP BY a.task_id),
 shown AS (
   SELECT k.task_id, json_agg(json_build_object(
-      'id', c.public_id, 'text', c.text, 'source', c.source, 'version', v.public_id) ORDER BY k.ordinal) AS list
+      'id', c.public_id, 'position', (ARRAY[%POSITIONS%])[k.ordinal + 1], 'text', c.text,
+      'source', c.source, 'version', v.public_id) ORDER BY k.ordinal) AS list
   FROM page JOIN annotation_candidate k ON k.task_id = page.id AND page.prompt_id IS NOT NULL
   JOIN models_registry_completion c ON c.id = k.completion_id
   LEFT JOIN models_registry_modelversion v ON v.id = c.version_id
-  GROUP BY k.task_id)
+  GROUP BY k.task_id),
+asked AS (
+  SELECT s.id, json_object_agg(q.question->>'name', q.question->>'kind' ORDER BY q.place) AS kinds
+  FROM annotation_schema s, jsonb_array_elements(s.body->'questions') WITH ORDINALITY AS q(question, place)
+  WHERE s.id IN (SELECT schema_id FROM page) GROUP BY s.id)
 SELECT max(t.id), string_agg(json_build_object(
     'id', t.public_id, 'external_id', t.external_id, 'purpose', CASE t.purpose WHEN 1 THEN 'gold' ELSE 'production' END,
     'state', (ARRAY['open', 'complete', 'archived'])[t.state + 1], 'overlap', t.overlap, 'priority', t.priority,
-    'batch', b.name, 'schema', s.name || ' v' || s.version, 'data', t.data, 'metadata', t.metadata,
+    'batch', b.name, 'schema', s.name || ' v' || s.version, 'questions', asked.kinds, 'data', t.data, 'metadata', t.metadata,
     'agreement', t.agreement, 'prompt', p.messages, 'candidates', COALESCE(shown.list, '[]'::json),
     'annotations', COALESCE(said.list, '[]'::json))::text, E'\\n' ORDER BY t.id) || E'\\n'
 FROM page t
 JOIN annotation_schema s ON s.id = t.schema_id
+JOIN asked ON asked.id = s.id
 LEFT JOIN annotation_batch b ON b.id = t.batch_id
 LEFT JOIN models_registry_prompt p ON p.id = t.prompt_id
 LEFT JOIN said ON said.task_id = t.id
 LEFT JOIN shown ON shown.task_id = t.id
-"""
+""".replace("%POSITIONS%", ", ".join(f"'{word}'" for word in POSITIONS))
 
 
 def export_lines(project: Project) -> Iterator[str]:
@@ -89,6 +96,7 @@ def _line(task: Task, candidates: list[dict[str, Any]], annotations: list[dict[s
         "priority": task.priority,
         "batch": task.batch.name if task.batch else None,
         "schema": str(task.schema),
+        "questions": {question["name"]: question["kind"] for question in task.schema.body["questions"]},
         "data": task.data,
         "metadata": task.metadata,
         "agreement": task.agreement,
@@ -102,6 +110,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     completion = candidate.completion
     return {
         "id": completion.public_id,
+        "position": POSITIONS[candidate.ordinal],
         "text": completion.text,
         "source": completion.source,
         "version": completion.version.public_id if completion.version else None,

@@ -1,7 +1,7 @@
 """Lines of an import, from bytes to tasks about to be made. Pure: knows no database.
 
-`{"data": {…}, "external_id"?, "metadata"?, "overlap"?, "priority"?}`; under a schema that compares, `"prompt"` or `"messages"` and
-`"responses": [a, b]` stand in the place of data.
+`{"data": {…}, "external_id"?, "metadata"?, "overlap"?, "priority"?, "sensitive"?}`. Where the schema's questions need them,
+`"prompt"` or `"messages"`, and `"responses": […]`, stand beside the data, or in its place where no field is shown.
 """
 
 import json
@@ -9,11 +9,15 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, BinaryIO
 
 from django.utils.translation import gettext as _
 
+from annotation.questions import Needs, needs
+from annotation.questions.fields import check_sensitive
 from annotation.schemas import check_data
+from annotation.showing import MEDIA, uploads_in
 from models_registry.texts import check_json, check_text, shown
 
 LONGEST_LINE = 1024 * 1024
@@ -21,7 +25,7 @@ LONGEST_ID = 200
 MOST_OVERLAP = 64
 MOST_LINES = 4000
 MOST_BYTES = 8 * 1024 * 1024
-COMMON = ("external_id", "metadata", "overlap", "priority")
+COMMON = ("data", "external_id", "metadata", "overlap", "priority", "sensitive")
 HEAD = 200
 BOM = b"\xef\xbb\xbf"
 MOST_BRACKETS = 8
@@ -54,22 +58,32 @@ class Rules:
     priority: int = 5
     batch_id: int | None = None
 
+    @cached_property
+    def needs(self) -> Needs:
+        """What lines bring beside data."""
+        return needs(self.schema)
+
     @property
-    def compares(self) -> bool:
-        """Whether tasks under this schema need candidates, so that lines bring a prompt and responses."""
-        return any(question["kind"] == "pairwise" for question in self.schema["questions"])
+    def prompts(self) -> bool:
+        """Whether lines may bring a prompt, so that several may share one."""
+        return self.needs.prompt or self.needs.opening
+
+    @cached_property
+    def shows_media(self) -> bool:
+        return any(field.get("kind") in MEDIA for field in self.schema.get("fields", ()))
 
     @property
     def known(self) -> frozenset[str]:
-        return frozenset((*COMMON, *(("messages", "prompt", "responses") if self.compares else ("data",))))
+        prompt = ("messages", "prompt") if self.prompts else ()
+        return frozenset((*COMMON, *prompt, *(("responses",) if self.needs.most else ())))
 
 
 class NewTask:
-    """A task about to be made; `data` and `labels` (its metadata) are JSON text. `pair` is a prompt's row and two responses."""
+    """A task about to be made; `data` and `labels` (its metadata) are JSON text. `prompt` is the row of one, if there is any."""
 
     __slots__ = (
-        "batch_id", "data", "external_id", "labels", "metadata", "number", "overlap", "pair", "pk", "pool_id", "priority",
-        "prompt_id", "queue_id", "raw", "score",
+        "batch_id", "data", "external_id", "labels", "metadata", "number", "overlap", "pk", "pool_id", "priority", "prompt",
+        "prompt_id", "queue_id", "raw", "responses", "score", "sensitive", "uploads",
     )  # fmt: skip
 
     def __init__(self, number: int, raw: bytes, row: Mapping[str, Any], rules: Rules) -> None:
@@ -77,7 +91,8 @@ class NewTask:
         self.batch_id, self.pool_id, self.score = rules.batch_id, 0, None
         self.pk = self.queue_id = 0
         self.prompt_id: int | None = None
-        self.pair: tuple[dict[str, Any], list[str]] | None = None
+        self.prompt: dict[str, Any] | None = None
+        self.responses: list[str] = []
         self.external_id = _external_id(row.get("external_id", ""))
         self.metadata: dict[str, Any] = row.get("metadata", {})
         self.priority = _number(row.get("priority", rules.priority), "priority", 0, 9)
@@ -85,7 +100,13 @@ class NewTask:
         if type(self.metadata) is not dict:
             raise ValueError(_("metadata: needs an object."))
         self.labels = _write(self.metadata) if self.metadata else "{}"
-        self.data = '{"schema_version":1}'
+        data = _data(row, rules)
+        self.data = _write(data)
+        self.sensitive = bool(data.get("sensitive") or rules.schema.get("sensitive"))
+        self.uploads = uploads_in(rules.schema.get("fields", ()), data) if rules.shows_media else []
+        if rules.prompts:
+            self.prompt = _prompt(row, rules.needs)
+            self.responses = _responses(row.get("responses"), rules.needs)
 
 
 @dataclass(frozen=True)
@@ -113,20 +134,19 @@ class Chunk:
 
 def read_task(number: int, raw: bytes, rules: Rules, known: frozenset[str]) -> NewTask:
     """The task a line asks for. Errors: ValueError, fit to be shown."""
-    row = _object(raw)
+    try:
+        return task_of(number, raw, _object(raw), rules, known)
+    except RecursionError as error:
+        raise ValueError(_("The line is nested too deeply.")) from error
+
+
+def task_of(number: int, raw: bytes, row: Mapping[str, Any], rules: Rules, known: frozenset[str]) -> NewTask:
+    """The task an object asks for, its JSON known to be clean. Errors: ValueError, fit to be shown."""
     if not row.keys() <= known:
         name = sorted(row.keys() - known)[0]
         known_names = ", ".join(sorted(known))
         raise ValueError(_("%(name)s: unknown field. Known: %(known)s.") % {"name": shown(name), "known": known_names})
-    try:
-        task = NewTask(number, raw, row, rules)
-        if rules.compares:
-            task.pair = _pair(row)
-        else:
-            task.data = _data(row.get("data"), rules)
-    except RecursionError as error:
-        raise ValueError(_("The line is nested too deeply.")) from error
-    return task
+    return NewTask(number, raw, row, rules)
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -162,21 +182,35 @@ def _number(value: Any, name: str, least: int, most: int) -> int:
     return value
 
 
-def _data(data: Any, rules: Rules) -> str:
-    check_data(rules.schema, data)  # type: ignore[arg-type]
+def _data(row: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    data: Any = row.get("data")
+    if data is None and not rules.schema.get("fields"):
+        data = {}
+    check_data(rules.schema, data)
+    if row.get("sensitive"):
+        check_sensitive(row["sensitive"], "sensitive")
+        data["sensitive"] = row["sensitive"]
     if type(data.setdefault("schema_version", 1)) is not int:
         raise ValueError(_("data.schema_version: needs a whole number."))
-    return _write(data)
+    return data
 
 
-def _pair(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    if ("prompt" in row) == ("messages" in row):
+def _prompt(row: Mapping[str, Any], needed: Needs) -> dict[str, Any] | None:
+    given = {name: row[name] for name in ("prompt", "messages") if name in row}
+    if len(given) > 1 or (needed.prompt and not given):
         raise ValueError(_("Give either prompt or messages."))
-    responses = row.get("responses")
-    if not isinstance(responses, list) or len(responses) != 2:
-        raise ValueError(_("responses: needs a list of two texts."))
-    texts = [check_text(text, f"responses[{place}]") for place, text in enumerate(responses)]
-    return {name: row[name] for name in ("prompt", "messages") if name in row}, texts
+    return given or None
+
+
+def _responses(responses: Any, needed: Needs) -> list[str]:
+    if needed.most == 0:
+        return []
+    if not isinstance(responses, list) or not needed.least <= len(responses) <= needed.most:
+        if needed.least == needed.most:
+            raise ValueError(_("responses: needs a list of %d texts.") % needed.most)
+        told = {"least": needed.least, "most": needed.most}
+        raise ValueError(_("responses: needs a list of %(least)d to %(most)d texts.") % told)
+    return [check_text(text, f"responses[{place}]") for place, text in enumerate(responses)]
 
 
 def read_chunk(

@@ -20,21 +20,20 @@ Move = tuple[Slot, Lane, int | None, int]
 def new_slots(router: Router, tasks: Sequence[Task]) -> list[Slot]:
     """Unsaved slots for tasks that have a key and a queue. In a batch with a budget they are held until `fill_budget`."""
     budgeted = budgeted_batches(tasks)
-    slots: list[Slot] = []
-    for task in tasks:
-        state = Slot.State.HELD if task.batch_id in budgeted else Slot.State.OPEN
-        slots += more_slots(router, task, range(task.overlap), state)
-    return slots
+    return more_slots(router, [(task, range(task.overlap)) for task in tasks], budgeted)
 
 
-def more_slots(router: Router, task: Task, ordinals: range, state: int) -> list[Slot]:
-    """Unsaved slots of one task."""
-    queue = router.queue(task.queue_id)
-    pools = pools_for(task, queue, ordinals)
+def more_slots(router: Router, wanted: Sequence[tuple[Task, range]], budgeted: Collection[int]) -> list[Slot]:
+    """Unsaved slots: the ordinals wanted of each task."""
+    openings = iter(dialect.next_openings(sum(len(ordinals) for _task, ordinals in wanted)))
     slots = []
-    for ordinal, opening in zip(ordinals, dialect.next_openings(len(ordinals)), strict=True):
-        lane = router.lane_of(task, queue, ordinal, pools[ordinal])
-        slots.append(Slot(task=task, lane=lane, ordinal=ordinal, seq=seq_in(task, queue, opening), state=state))
+    for task, ordinals in wanted:
+        queue = router.queue(task.queue_id)
+        pools = pools_for(task, queue, ordinals)
+        state = Slot.State.HELD if task.batch_id in budgeted else Slot.State.OPEN
+        for ordinal in ordinals:
+            lane, seq = router.lane_of(task, queue, ordinal, pools[ordinal]), seq_in(task, queue, next(openings))
+            slots.append(Slot(task=task, lane=lane, ordinal=ordinal, seq=seq, state=state))
     return slots
 
 

@@ -7,6 +7,7 @@ from accounts.models import Project
 from annotation.filters import passes
 from annotation.models import Lane, Queue, Task
 from annotation.ranking import place, shuffled
+from annotation.sensitive import is_sensitive
 
 EVERYONE = 0
 
@@ -96,6 +97,7 @@ class Router:
             priority=task.priority,
             round=ordinal if breadth else 0,
             returned=returned,
+            sensitive=is_sensitive(task),
         )
 
     def lane(
@@ -107,12 +109,19 @@ class Router:
         priority: int,
         round: int = 0,
         returned: bool = False,
+        sensitive: bool = False,
     ) -> Lane:
         order = Queue.Order.FIFO if returned else queue.order
         sort = (9 - priority) * 1000 + (500 if pool_id == EVERYONE else 0) + (0 if returned else 1 + round)
-        key = (queue.pk, batch_id, pool_id, str(order), sort)
+        key = (queue.pk, batch_id, pool_id, str(order), sort, sensitive)
         if key not in self._lanes:
-            place: dict[str, Any] = {"batch_id": batch_id, "pool_id": pool_id, "order": order, "sort": sort}
+            place: dict[str, Any] = {
+                "batch_id": batch_id,
+                "pool_id": pool_id,
+                "order": order,
+                "sort": sort,
+                "sensitive": sensitive,
+            }
             told = {"project_id": queue.project_id, "priority": priority, "round": round, "returned": returned}
             self._lanes[key], _made = Lane.objects.get_or_create(queue=queue, **place, defaults=told)
             self._lanes[key].queue = queue

@@ -1,9 +1,10 @@
 """Addresses from the environment, read strictly: one clear sentence instead of a traceback."""
 
+import ipaddress
 import sqlite3
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -64,6 +65,47 @@ def _postgresql(url: str) -> dict[str, Any]:
         # Bound on the server and prepared after the second use: half the database's CPU on the queue's hot statement.
         "OPTIONS": {"server_side_binding": True, "prepare_threshold": 2, "connect_timeout": 5},
     }
+
+
+def origin(url: str) -> str:
+    """`scheme://host:port` of a web address. Errors: ImproperlyConfigured for anything else."""
+    parts = _web_parts(url, "PLUMBLINE_GATEWAY_PUBLIC_URL")
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(sign in parts.netloc for sign in " ;,@'\""):
+        raise ImproperlyConfigured(f"PLUMBLINE_GATEWAY_PUBLIC_URL is {url!r}. Write it as https://gateway.example.org.")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def tracking_server(url: str) -> str:
+    """The address of MLflow without a slash at its end, empty as it came. Errors: ImproperlyConfigured."""
+    parts = _web_parts(url, "PLUMBLINE_MLFLOW_URL")
+    if parts.username is not None or parts.password is not None:
+        raise ImproperlyConfigured(
+            "PLUMBLINE_MLFLOW_URL carries a password, which pages would show. Give user:password as PLUMBLINE_MLFLOW_TOKEN."
+        )
+    fits = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+    if url and not (fits and len(url) <= 500 and url.isprintable() and " " not in url):
+        raise ImproperlyConfigured(f"PLUMBLINE_MLFLOW_URL is {url!r}. Write it as https://mlflow.example.org.")
+    return url.rstrip("/")
+
+
+def _web_parts(url: str, name: str) -> SplitResult:
+    """The parts of a setting's address, its host and port known to be readable. Errors: ImproperlyConfigured."""
+    try:
+        parts = urlsplit(url)
+        _host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is no web address: {error}.") from error
+    return parts
+
+
+def networks(texts: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """`10.0.0.0/8` and single addresses. Errors: ImproperlyConfigured."""
+    try:
+        return [ipaddress.ip_network(text.strip()) for text in texts]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"PLUMBLINE_WEBHOOK_NETWORKS: {error}. Write networks as 10.0.0.0/8, with commas between."
+        ) from error
 
 
 def broker_transport_options(url: str, folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from config.addresses import broker_transport_options, database
+from config.addresses import broker_transport_options, database, networks, origin, tracking_server
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.PersonMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -112,7 +113,15 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("de", _("German")), ("fr", _("French")), ("es", _("Spanish")), ("ar", _("Arabic"))]
+LANGUAGES = [
+    ("en", _("English")),
+    ("de", _("German")),
+    ("fr", _("French")),
+    ("es", _("Spanish")),
+    ("ar", _("Arabic")),
+    ("zh-hans", _("Simplified Chinese")),
+]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -124,6 +133,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "ground.static.ModuleStorage"},
 }
+# Collected as one file each with all they import. A page loads one bundle, and kinds of questions, which share nothing with it.
+BUNDLED_MODULES = ("js/bench.mjs", "js/questions/*.mjs")
 # Assets are found where they lie until somebody runs collectstatic.
 WHITENOISE_USE_FINDERS = not (STATIC_ROOT / "staticfiles.json").exists()
 
@@ -133,6 +144,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF],
+        "media-src": [SELF],
         "font-src": [SELF],
         "connect-src": [SELF],
         "base-uri": [NONE],
@@ -170,6 +182,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/(api/)?v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "PlaceEnum": ["first", "second"],
+        "ReplyStateEnum": ["waiting", "writing", "done", "failed"],
+    },
 }
 
 BROKER_URL = env.str("BROKER_URL", default="filesystem://")
@@ -183,30 +199,58 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 RUNS = VAR / "runs"
 ARTIFACTS = VAR / "artifacts"
+CORPORA = VAR / "corpora"
+SWEEP_LOOK_SECONDS = 2.0
 SNAPSHOTS = VAR / "snapshots"
 IMPORTS = VAR / "imports"
 IMPORT_MOST_BYTES = env.int("PLUMBLINE_IMPORT_MOST_BYTES", default=20 * 1024**3)
+UPLOADS = VAR / "uploads"
+UPLOAD_MOST_BYTES = {
+    "image": env.int("PLUMBLINE_UPLOAD_IMAGE_BYTES", default=20 * 1000**2),
+    "audio": env.int("PLUMBLINE_UPLOAD_AUDIO_BYTES", default=200 * 1000**2),
+    "video": env.int("PLUMBLINE_UPLOAD_VIDEO_BYTES", default=1000**3),
+    "captions": env.int("PLUMBLINE_UPLOAD_CAPTIONS_BYTES", default=1000**2),
+}
 # How long a deletion of many tasks can be undone.
 UNDO_WINDOW = timedelta(days=env.float("PLUMBLINE_UNDO_DAYS", default=30))
 
 JOB_LEASE_SECONDS = env.int("PLUMBLINE_JOB_LEASE_SECONDS", default=20)
 JOB_POLL_SECONDS = env.float("PLUMBLINE_JOB_POLL_SECONDS", default=0.5)
 JOB_RETRY_SECONDS = env.float("PLUMBLINE_JOB_RETRY_SECONDS", default=2.0)
+# Reading every row of a run beforehand may take this long.
+PREFLIGHT_SECONDS = env.float("PLUMBLINE_PREFLIGHT_SECONDS", default=1800)
 # A run that shows no progress for this long hangs (a stopped rank is noticed by nobody else); one without any line, heartbeats
 # included, for that long is dead.
 RUN_SILENCE_SECONDS = env.float("PLUMBLINE_RUN_SILENCE_SECONDS", default=600)
+# Between two steps ten times the run's own longest step is allowed, and at least this.
+RUN_STEP_SILENCE_SECONDS = env.float("PLUMBLINE_RUN_STEP_SILENCE_SECONDS", default=120)
 RUN_HEARTBEAT_SECONDS = env.float("PLUMBLINE_RUN_HEARTBEAT_SECONDS", default=300)
 # Cancelling: control/stop, then TERM, then KILL.
 RUN_STOP_GRACE_SECONDS = env.float("PLUMBLINE_RUN_STOP_GRACE_SECONDS", default=30)
 RUN_TERM_GRACE_SECONDS = env.float("PLUMBLINE_RUN_TERM_GRACE_SECONDS", default=10)
 MACHINE = env.str("PLUMBLINE_MACHINE", default="") or socket.gethostname()
 CPU_DEVICES = env.int("PLUMBLINE_CPU_DEVICES", default=1)
+# Assumed of each device while a run holds it, with its share of the machine: for the estimate of energy.
+CPU_WATTS = env.float("PLUMBLINE_CPU_WATTS", default=100.0)
+GPU_WATTS = env.float("PLUMBLINE_GPU_WATTS", default=500.0)
+# Beside the public internet, where webhooks may go.
+WEBHOOK_NETWORKS = networks(env.list("PLUMBLINE_WEBHOOK_NETWORKS", default=[]))
+# Where runs are told of beside our own pages; the token may be `user:password`.
+MLFLOW_URL = tracking_server(env.str("PLUMBLINE_MLFLOW_URL", default=""))
+MLFLOW_TOKEN = env.str("PLUMBLINE_MLFLOW_TOKEN", default="")
 SLOT_LEASE_SECONDS = env.int("PLUMBLINE_SLOT_LEASE_SECONDS", default=900)
+CHEAP_COUNT_SECONDS = 0.1  # what takes longer to count is counted seldom (ground/costly.py)
 # How long a slot is kept for somebody whose lease ended over a draft.
 SLOT_PARK_SECONDS = env.int("PLUMBLINE_SLOT_PARK_SECONDS", default=24 * 3600)
 QUEUE_CACHE_SECONDS = env.float("PLUMBLINE_QUEUE_CACHE_SECONDS", default=2.0)
 TICK_SECONDS = env.float("PLUMBLINE_TICK_SECONDS", default=1.0)
 GATEWAY_URL = env.str("PLUMBLINE_GATEWAY_URL", default="http://127.0.0.1:8001")
+# Where browsers reach the gateway, for live chat; behind a proxy it has another name than for this machine.
+GATEWAY_PUBLIC_URL = env.str("PLUMBLINE_GATEWAY_PUBLIC_URL", default="").rstrip("/") or GATEWAY_URL
+CONTENT_SECURITY_POLICY["DIRECTIVES"]["connect-src"].append(origin(GATEWAY_PUBLIC_URL))
+CHAT_TICKET_SECONDS = env.int("PLUMBLINE_CHAT_TICKET_SECONDS", default=120)
+# A gateway that gave no sign of life for this long is dead, and what it wrote is begun anew.
+CHAT_STALE_SECONDS = env.float("PLUMBLINE_CHAT_STALE_SECONDS", default=10.0)
 GATEWAY_CONCURRENCY = env.int("PLUMBLINE_GATEWAY_CONCURRENCY", default=32)
 GATEWAY_PATIENCE = env.float("PLUMBLINE_GATEWAY_PATIENCE", default=10.0)
 GATEWAY_TIMEOUT = env.float("PLUMBLINE_GATEWAY_TIMEOUT", default=300.0)

@@ -1,4 +1,4 @@
-"""What applications reach: the OpenAI-compatible door and feedback, no pages."""
+"""What applications reach: the OpenAI-compatible door and feedback, and live chat for the labeling page; no pages."""
 
 from django.urls import include, path
 
@@ -7,6 +7,7 @@ from models_registry.gateway import views
 urlpatterns = [
     path("v1/", include("models_registry.gateway.urls")),
     path("v1/", include("feedback.public_urls")),
+    path("live/", include("annotation.live_chat.urls")),
     path("healthz", views.healthz),
     path("readyz", views.readyz),
 ]

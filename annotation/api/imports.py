@@ -16,7 +16,7 @@ from accounts.selectors import get_member_for, require_scope
 from accounts.services import MANAGERS, REVIEWERS
 from annotation.selectors import tasks as reads
 from annotation.serializers import tasks as shapes
-from annotation.services import importing
+from annotation.services import adding, import_files, importing
 from ground.api import Cursor
 from ground.errors import Invalid
 
@@ -73,8 +73,8 @@ class Imports(APIView):
         row = importing.start_import(
             actor=actor,
             blocks=blocks_of(stream),
-            schema=importing.schema_for(actor=actor, **asked.pop("asks")),
-            batch=importing.batch_named(actor, asked.pop("batch", "")),
+            schema=adding.schema_for(actor=actor, **asked.pop("asks")),
+            batch=adding.batch_named(actor, asked.pop("batch", "")),
             **asked,
         )
         return Response(shapes.ImportSerializer(reads.import_json(row)).data, status=202)
@@ -119,7 +119,7 @@ class ImportErrors(APIView):
     def get(self, request: Request, slug: str, row: str) -> HttpResponseBase:
         """Every wrong line: its number, what is wrong with it, and its beginning."""
         found = reads.get_import_for(_reader(request, slug), row)
-        path = importing.report_of(found.public_id)
+        path = import_files.report_of(found.public_id)
         name = f"{found.public_id}.errors.jsonl"
         if not found.wrong or not path.exists():
             return HttpResponse(b"", content_type="application/x-ndjson")

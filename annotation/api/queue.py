@@ -1,8 +1,11 @@
 """The queue's public contract."""
 
+from dataclasses import asdict
+from functools import wraps
 from typing import Any, cast
 
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -12,16 +15,21 @@ from rest_framework.views import APIView
 from accounts.models import Actor, Scope, User
 from accounts.selectors import get_actor_for, get_member_for, require_scope
 from accounts.services import EVERYBODY, MANAGERS
+from annotation.api import quick
 from annotation.data import Claim
 from annotation.exporting import export_lines
-from annotation.pairs import pairs_from_ids, pairs_from_job
+from annotation.handed import remember
+from annotation.models import Schema, Task
+from annotation.pairs import groups_from_ids, groups_from_job, pairs_from_ids, pairs_from_job
+from annotation.questions import needs
 from annotation.selectors.gold import feedback_on
 from annotation.selectors.queue import get_annotation_for, get_queue_for, get_slot_for, served, slot_ids_for
 from annotation.serializers import queue as shapes
-from annotation.services import slots
+from annotation.services import adding, slots
 from annotation.services.guidelines import publish_guideline
-from annotation.services.tasks import create_pairwise_tasks
+from annotation.services.tasks import DEFAULT_QUESTION, create_pairwise_tasks, create_tasks_of
 from ground.errors import NotFound
+from models_registry.models import Completion
 
 IDEMPOTENCY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True)
 
@@ -29,16 +37,40 @@ IDEMPOTENCY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, 
 class Tasks(APIView):
     @extend_schema(request=shapes.NewTasksSerializer, responses={201: shapes.CreatedTasksSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Make pairwise tasks. Pairs that already have a task are passed over."""
+        """Make tasks: whole ones, or of completions that are here. Those that already have a task are passed over."""
         actor = get_member_for(request, slug, *MANAGERS)
         require_scope(request, Scope.MANAGE)
         shape = shapes.NewTasksSerializer(data=request.data)
         shape.is_valid(raise_exception=True)
-        asked: dict[str, Any] = dict(shape.validated_data)
-        from_job, ids = asked.pop("from_job", None), asked.pop("pairs", None)
-        pairs = pairs_from_job(actor, from_job) if from_job else pairs_from_ids(actor, ids)
-        tasks = create_pairwise_tasks(actor=actor, pairs=pairs, **asked)
-        return Response({"created": len(tasks), "tasks": [task.public_id for task in tasks]}, status=201)
+        return Response(_make(actor, dict(shape.validated_data)), status=201)
+
+
+def _make(actor: Actor, asked: dict[str, Any]) -> dict[str, Any]:
+    alike = {name: asked[name] for name in ("overlap", "priority")}
+    if "schema" not in asked and "groups" not in asked:
+        job = asked.get("from_job")
+        pairs = pairs_from_job(actor, job) if job else pairs_from_ids(actor, asked["pairs"])
+        question = asked.get("question", DEFAULT_QUESTION)
+        return _made(create_pairwise_tasks(actor=actor, pairs=pairs, question=question, **alike))
+    template = {"schema": asked["schema"]} if "schema" in asked else {"template": "pairwise"}
+    schema = adding.schema_for(actor=actor, question=asked.get("question", ""), **template)
+    if "tasks" in asked:
+        results = adding.add_tasks(actor=actor, schema=schema, rows=asked["tasks"], **alike)
+        made = [result.id for result in results if result.status == "created"]
+        return {"created": len(made), "tasks": made, "results": [asdict(result) for result in results]}
+    return _made(create_tasks_of(actor=actor, groups=_groups(actor, schema, asked), schema=schema, **alike))
+
+
+def _groups(actor: Actor, schema: Schema, asked: dict[str, Any]) -> list[list[Completion]]:
+    if "from_job" in asked:
+        needed = needs(schema.body)
+        return groups_from_job(actor, asked["from_job"], least=needed.least, most=needed.most)
+    ids = asked["groups"] if "groups" in asked else [(pair["first"], pair["second"]) for pair in asked["pairs"]]
+    return groups_from_ids(actor, ids)
+
+
+def _made(tasks: list[Task]) -> dict[str, Any]:
+    return {"created": len(tasks), "tasks": [task.public_id for task in tasks]}
 
 
 class Guidelines(APIView):
@@ -71,7 +103,7 @@ class QueueNext(APIView):
         queue = get_queue_for(actor, asked["queue"]) if "queue" in asked else None
         holding = slot_ids_for(actor, asked["holding"]) if asked["holding"] else []
         claim = slots.take_next(actor=actor, holding=holding, queue=queue)
-        return Response(_slot(actor, claim), status=200) if claim else Response(status=204)
+        return Response(_slot(request, actor, claim), status=200) if claim else Response(status=204)
 
 
 class SlotAction(APIView):
@@ -90,6 +122,17 @@ class SlotAction(APIView):
 class Submit(SlotAction):
     shape = shapes.SubmitSerializer
 
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """What was handed out here a moment ago is answered without the framework; the view has the rest."""
+        view = super().as_view(**initkwargs)
+
+        @wraps(view)
+        def answer(request: HttpRequest, slot: str) -> HttpResponseBase:
+            return quick.answer(request, slot) or view(request, slot=slot)
+
+        return answer
+
     @extend_schema(
         request=shapes.SubmitSerializer,
         parameters=[IDEMPOTENCY, OpenApiParameter("next", OpenApiTypes.INT, description="1: claim the next slot too")],
@@ -105,11 +148,11 @@ class Submit(SlotAction):
             key=request.headers.get("Idempotency-Key", ""),
             answers=asked["answers"],
             seconds=asked.get("seconds"),
+            schema=asked.get("schema", ""),
             then_next=request.query_params.get("next") == "1",
         )
-        following = _slot(actor, claim) if claim else None
-        told = shapes.feedback_json(feedback_on(annotation))
-        return Response({"annotation": shapes.annotation_json(annotation), "feedback": told, "next": following})
+        following = _slot(request, actor, claim) if claim else None
+        return Response(shapes.submitted_json(annotation, feedback_on(annotation), following))
 
 
 class Skip(SlotAction):
@@ -143,7 +186,7 @@ class Undo(APIView):
         actor = get_member_for(request, slug, *EVERYBODY)
         require_scope(request, Scope.ANNOTATE)
         claim = slots.undo(actor=actor, annotation=get_annotation_for(actor, annotation))
-        return Response(_slot(actor, claim))
+        return Response(_slot(request, actor, claim))
 
 
 class Export(APIView):
@@ -170,5 +213,7 @@ def actor_of_slot(request: Request, slot: str) -> Actor:
     return actor
 
 
-def _slot(actor: Actor, claim: Claim) -> dict[str, Any]:
-    return shapes.slot_json(served(actor, claim))
+def _slot(request: Request, actor: Actor, claim: Claim) -> dict[str, Any]:
+    task = served(actor, claim)
+    remember(request.auth, task.id, claim)
+    return shapes.slot_json(task)

@@ -1,18 +1,19 @@
 """What reviewers and managers send from the review pages."""
 
-from collections.abc import Mapping, Sequence
+import json
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext as now
 from django.utils.translation import gettext_lazy as _
 
-from annotation.answer_words import chosen
 from annotation.data import NewRuling, Settlement
 from annotation.services.reviews import LONGEST_REASON
+from ground.errors import Invalid
 from ground.forms import HouseForm
 
-VERDICT = "verdict-"
+VERDICT, OWN = "verdict-", "own"
 
 
 class WatchForm(HouseForm):
@@ -31,8 +32,8 @@ class WatchForm(HouseForm):
         self.fields["annotator"].choices = annotators  # type: ignore[attr-defined]
 
 
-def decision_from(posted: QueryDict, questions: Sequence[Mapping[str, Any]]) -> Settlement:
-    """The settlement that the case page's form means; what is wrong with it is found by the service."""
+def decision_from(posted: QueryDict) -> Settlement:
+    """The settlement that the case page's form means; what is wrong with it is found by the service. Errors: Invalid."""
     names = [field.removeprefix(VERDICT) for field in posted if field.startswith(VERDICT)]
     overall = posted.get("overall", "")
     return Settlement(
@@ -42,11 +43,14 @@ def decision_from(posted: QueryDict, questions: Sequence[Mapping[str, Any]]) -> 
         cause=posted.get("cause", ""),
         comment=posted.get("comment", "").strip(),
         adopt=overall if overall.startswith("ans_") else "",
-        answers=_own(posted, questions) if overall == "own" else None,
+        answers=_own(posted) if overall == "own" else None,
         ask_again=overall == "again",
     )
 
 
-def _own(posted: QueryDict, questions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    said = {question["name"]: chosen(question, posted.getlist(f"own-{question['name']}")) for question in questions}
-    return {name: answer for name, answer in said.items() if answer is not None}
+def _own(posted: QueryDict) -> Any:
+    """What the controls of the questions wrote. Errors: Invalid."""
+    try:
+        return json.loads(posted.get(OWN, "") or "{}")
+    except (ValueError, RecursionError) as error:
+        raise Invalid(now("Your own answer did not arrive whole."), hint=now("Give it again, then settle.")) from error

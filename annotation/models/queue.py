@@ -137,16 +137,17 @@ class Lane(models.Model):
     returned = models.BooleanField(default=False, help_text="holds slots that came back")
     round = models.PositiveSmallIntegerField(default=0, help_text="breadth first: the how-manieth answers of its tasks")
     sort = models.PositiveIntegerField(help_text="lanes of a queue are tried in this order")
+    sensitive = models.BooleanField(default=False, help_text="holds tasks that nobody meets unasked")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["queue", "batch", "pool_id", "order", "sort"],
+                fields=["queue", "batch", "pool_id", "order", "sort", "sensitive"],
                 condition=Q(batch__isnull=False),
                 name="lane_once_in_batch",
             ),
             models.UniqueConstraint(
-                fields=["queue", "pool_id", "order", "sort"], condition=Q(batch=None), name="lane_once"
+                fields=["queue", "pool_id", "order", "sort", "sensitive"], condition=Q(batch=None), name="lane_once"
             ),
         ]
 
@@ -210,6 +211,7 @@ class PastLease(models.Model):
     class Ending(models.TextChoices):
         EXPIRED = "expired", _("expired")
         SKIPPED = "skipped", _("skipped")
+        UPSET = "upset", _("set aside because it upset them")
         RELEASED = "released", _("given back")
         RETRACTED = "retracted", _("answered, then retracted")
 

@@ -80,17 +80,29 @@ class Annotation(Row):
 
 
 class Withdrawal(Row):
-    """An answer taken back: by its author (undo), by a manager (retraction), by review. The answer itself stays."""
+    """An answer taken back: by its author (undo, edit), by a manager (retraction), by review. The answer itself stays."""
 
     class Kind(models.TextChoices):
         UNDO = "undo", _("undone by its author")
         RETRACTION = "retraction", _("retracted")
         REVIEW = "review", _("rejected in review")
+        EDIT = "edit", _("replaced by its author")
 
     annotation = models.OneToOneField(Annotation, on_delete=models.PROTECT, related_name="withdrawal")
     actor = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     reason = models.TextField(blank=True)
+    replacement = models.OneToOneField(
+        Annotation, on_delete=models.PROTECT, null=True, blank=True, related_name="replaces", help_text="of an edit"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="edit", replacement__isnull=False) | (~Q(kind="edit") & Q(replacement=None)),
+                name="withdrawal_replaced_iff_edited",
+            )
+        ]
 
 
 class Skip(Row):

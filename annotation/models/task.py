@@ -35,10 +35,14 @@ class Schema(Row):
 
     @staticmethod
     @functools.lru_cache(maxsize=1000)
+    def known(pk: int) -> tuple[str, dict[str, Any]]:
+        """The public id and the body of a schema by its key, read once by each process: a schema never changes."""
+        found: tuple[str, dict[str, Any]] = Schema.objects.values_list("public_id", "body").get(pk=pk)
+        return found
+
+    @staticmethod
     def body_of(pk: int) -> dict[str, Any]:
-        """The body of a schema by its key, read once by each process: a schema never changes."""
-        body: dict[str, Any] = Schema.objects.values_list("body", flat=True).get(pk=pk)
-        return body
+        return Schema.known(pk)[1]
 
 
 class Guideline(Row):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from annotation.data import Feedback
-from annotation.display import to_candidate_order
+from annotation.display import questions_of, restore
 from annotation.models import Annotation, GoldKey, GoldScore, PastLease, Queue, Schema, Skip, Slot, Standing, Task
 from annotation.scoring import observed_agreement
 from ground.errors import NotFound
@@ -79,7 +79,7 @@ def feedback_on(annotation: Annotation) -> Feedback | None:
     key = GoldKey.objects.get(task_id=task.pk)
     if score is None:
         return None
-    return Feedback(score.score, to_candidate_order(key.answers, annotation.display_order), key.explanation)
+    return Feedback(score.score, restore(questions_of(task), key.answers, annotation.display_order), key.explanation)
 
 
 def standings_of(project: Project) -> QuerySet[Standing]:

@@ -9,21 +9,22 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from annotation.models import Queue, Schema, Task
+from annotation.page_form import can_be_asked
+from annotation.questions import POSITIONS
+from annotation.scoring import is_comparable
 from annotation.selectors.gold import MISSED_BY_MOST, TELLING, gold_of, in_play, said_of
 
 
 def said_to(task: Task) -> list[tuple[dict[str, Any], int]]:
-    """Different answers that count, with how many gave each, the most frequent first."""
-    names = [question["name"] for question in task.schema.body["questions"]]
+    """Different answers that count, with how many gave each, the most frequent first. How strongly, and why, is left out."""
     found: Counter[str] = Counter()
     for answers in said_of([task])[task.pk]:
-        bare = {name: {key: answers.get(name, {}).get(key) for key in ("choice", "labels")} for name in names}
-        found[json.dumps(bare, sort_keys=True)] += 1
-    return [(_without_none(json.loads(text)), count) for text, count in found.most_common()]
+        found[json.dumps({name: _bare(said) for name, said in answers.items()}, sort_keys=True)] += 1
+    return [(json.loads(text), count) for text, count in found.most_common()]
 
 
-def _without_none(answers: dict[str, Any]) -> dict[str, Any]:
-    return {name: {key: value for key, value in said.items() if value is not None} for name, said in answers.items()}
+def _bare(said: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in said.items() if key not in ("reason", "flags", "strength", "notes")}
 
 
 def title_of(task: Task) -> str:
@@ -41,7 +42,7 @@ def content_of(task: Task) -> dict[str, Any]:
         "fields_shown": task.schema.body.get("fields", []),
         "data": task.data,
         "prompt": task.prompt.messages if task.prompt else [],
-        "candidates": [{"side": side, "text": row.completion.text} for side, row in zip("AB", rows, strict=False)],
+        "candidates": [{"side": side, "text": row.completion.text} for side, row in zip(POSITIONS, rows, strict=False)],
     }
 
 
@@ -68,10 +69,10 @@ def people_of(project: Project) -> QuerySet[Actor]:
     return Actor.objects.filter(project=project, membership__isnull=False).order_by("pseudonym", "pk")
 
 
-def schemas_that_show_fields(project: Project) -> list[Schema]:
-    """The latest version of each, for gold that is written by hand."""
+def schemas_for_gold(project: Project) -> list[Schema]:
+    """The latest version of each whose answers can be held against a key given here."""
     latest: dict[str, Schema] = {}
     for schema in Schema.objects.filter(project=project).order_by("version"):
         latest[schema.name] = schema
-    asks = [schema for schema in latest.values() if schema.body.get("fields")]
-    return [schema for schema in asks if all(row["kind"] == "labels" for row in schema.body["questions"])]
+    asked = {schema: schema.body["questions"] for schema in latest.values()}
+    return [schema for schema, questions in asked.items() if is_comparable(questions) and can_be_asked(questions)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.cache import cache
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -13,6 +12,7 @@ from django.utils.translation import ngettext
 from accounts.models import Project
 from annotation.models import Annotation, Batch, Case, Lane, PastLease, Queue, Slot, Standing
 from ground import clock
+from ground.costly import counted
 
 WINDOW = timedelta(hours=1)
 STEP = timedelta(minutes=5)
@@ -20,7 +20,6 @@ LATEST = 20_000
 """Answers looked at for throughput: those of the last hour, as far as they are among the latest this many."""
 ENDING_SOON = timedelta(minutes=2)
 MOST_HELD = 100
-BACKLOG_SECONDS = 15
 LEAST_TO_JUDGE = 10
 
 
@@ -143,13 +142,8 @@ def _middle(values: list[float]) -> float | None:
 
 
 def backlog_of(project: Project) -> tuple[datetime, list[Waiting]]:
-    """When it was counted, and what waits. Counting millions of slots takes a moment: done at most every few seconds."""
-    key = f"backlog:{project.pk}"
-    known: tuple[datetime, list[Waiting]] | None = cache.get(key)
-    if known is None:
-        known = (clock.now(), _count_backlog(project))
-        cache.set(key, known, BACKLOG_SECONDS)
-    return known
+    """When it was counted, and what waits."""
+    return counted(f"backlog:{project.pk}", lambda: _count_backlog(project))
 
 
 def _count_backlog(project: Project) -> list[Waiting]:

@@ -9,11 +9,14 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor, Project
 from annotation.data import Candidate as ShownCandidate
 from annotation.data import Claim, Content, ServedTask
-from annotation.display import SIDES, display_order, to_candidate_order
+from annotation.display import SIDES, display_order, questions_of, restore
 from annotation.models import Annotation, Candidate, Draft, Guideline, Queue, Schema, Slot, Task
+from annotation.questions.chat import as_asked
+from ground.costly import counted
 from ground.errors import NotFound
 from ground.rows import Shape, first
 
+MOST_WAITING = 1000
 SLOT = Shape(Slot, "s")
 TASK = Shape(
     Task,
@@ -76,7 +79,7 @@ def served(actor: Actor, claim: Claim) -> ServedTask:
     """Everything needed to judge the claimed slot, candidates in this actor's order."""
     content = claim.content or _content(actor, claim.task_id)
     order = display_order(task_id=claim.task_id, actor_id=actor.pk, count=len(content.texts))
-    schema = Schema.body_of(content.schema_id)
+    schema_id, schema = Schema.known(content.schema_id)
     return ServedTask(
         id=f"slt_{content.task_id.removeprefix('tsk_')}_0",
         lease=str(claim.token),
@@ -86,9 +89,17 @@ def served(actor: Actor, claim: Claim) -> ServedTask:
         fields=schema.get("fields", []),
         prompt=content.prompt,
         candidates=[ShownCandidate(side, content.texts[place]) for side, place in zip(SIDES, order, strict=False)],
-        questions=schema["questions"],
+        questions=_as_asked(schema["questions"]),
         draft=content.draft,
+        schema=schema_id,
+        layout=schema.get("layout", "side_by_side"),
+        sensitive=content.data.get("sensitive") or schema.get("sensitive", False),
     )
+
+
+def _as_asked(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Nobody who answers learns which models they talk with."""
+    return [as_asked(question) if question["kind"] == "chat" else question for question in questions]
 
 
 def _content(actor: Actor, task_id: int) -> Content:
@@ -97,6 +108,7 @@ def _content(actor: Actor, task_id: int) -> Content:
     return Content(
         task_id=task.public_id,
         schema_id=task.schema_id,
+        prompt_id=task.prompt_id,
         data=task.data,
         prompt=task.prompt.messages if task.prompt else [],
         texts=list(Candidate.objects.filter(task=task).order_by("ordinal").values_list("completion__text", flat=True)),
@@ -106,7 +118,7 @@ def _content(actor: Actor, task_id: int) -> Content:
 
 def answer_as_shown(actor: Actor, annotation: Annotation) -> dict[str, Any]:
     """The stored answer in the order its author saw."""
-    return to_candidate_order(annotation.answers, annotation.display_order)
+    return restore(questions_of(annotation.task), annotation.answers, annotation.display_order)
 
 
 def slot_ids_for(actor: Actor, public_ids: Iterable[str]) -> list[int]:
@@ -121,7 +133,11 @@ def current_guideline(project: Project) -> Guideline | None:
 
 
 def queue_counts(project: Project) -> dict[str, int]:
-    """Slots by state, tasks by state: what a manager sees of the queue. Gold is no work that anybody waits for."""
+    """Slots by state, tasks by how far they are: what a manager sees of the queue. Gold is no work that anybody waits for."""
+    return counted(f"queue:{project.pk}", lambda: _count_queue(project))[1]
+
+
+def _count_queue(project: Project) -> dict[str, int]:
     production = Task.Purpose.PRODUCTION
     slots = Slot.objects.filter(task__project=project, task__purpose=production).exclude(
         task__state=Task.State.ARCHIVED
@@ -134,17 +150,38 @@ def queue_counts(project: Project) -> dict[str, int]:
     tasks = (
         Task.objects.production()
         .filter(project=project)
-        .aggregate(tasks=Count("pk"), complete=Count("pk", filter=Q(state=Task.State.COMPLETE)))
+        .aggregate(
+            tasks=Count("pk"),
+            untouched=Count("pk", filter=Q(state=Task.State.OPEN, done=0)),
+            begun=Count("pk", filter=Q(state=Task.State.OPEN, done__gt=0)),
+            complete=Count("pk", filter=Q(state=Task.State.COMPLETE)),
+            archived=Count("pk", filter=Q(state=Task.State.ARCHIVED)),
+        )
     )
     return {**counts, **tasks}
 
 
-def done_by(actor: Actor, *, production: bool = False) -> int:
+def done_by(actor: Actor) -> int:
     """What an actor sees of its own work counts gold too: a number that stood still would give it away."""
-    said = Annotation.objects.filter(actor=actor, counted=True, settlement=False)
-    if production:
-        said = said.exclude(task__purpose=Task.Purpose.GOLD)
-    return said.count()
+    return Annotation.objects.filter(actor=actor, counted=True, settlement=False).count()
+
+
+def goal_of(actor: Actor, done: int) -> tuple[int, bool]:
+    """How many answers an actor will have given once nothing waits, and whether it is more than that: nobody counts a million.
+
+    `done` is what the actor sees of its own work. Gold moves neither number nor what it stands beside apart: it would give
+    itself away.
+    """
+    production = {"task__purpose": Task.Purpose.PRODUCTION, "task__state": Task.State.OPEN}
+    waiting = Slot.objects.filter(lane__project=actor.project_id, state=Slot.State.OPEN, **production)[
+        : MOST_WAITING + 1
+    ].count()
+    waiting += Slot.objects.filter(actor=actor, state=Slot.State.LEASED, **production).count()
+    gold = Annotation.objects.filter(
+        actor=actor, counted=True, settlement=False, task__project=actor.project_id, task__purpose=Task.Purpose.GOLD
+    ).count()
+    goal = max(done, done - gold + waiting)
+    return (goal // 100 * 100, True) if waiting > MOST_WAITING else (goal, False)
 
 
 def judges(project: Project) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from accounts.services import MANAGERS, role_of
 from annotation.models import Group, GroupMember, Queue, Slot, Task
 from annotation.selectors.queue import get_slot_for
 from annotation.services.refiling import KIND
+from ground.costly import counted
 from ground.errors import Invalid, NotFound
 from jobs.models import Job
 
@@ -42,7 +43,11 @@ def get_queue_by_id_for(actor: Actor, public_id: str) -> Queue:
 
 
 def load_of(project: Project) -> dict[int, Load]:
-    """By queue, in one statement."""
+    """By queue."""
+    return counted(f"load:{project.pk}", lambda: _count_load(project))[1]
+
+
+def _count_load(project: Project) -> dict[int, Load]:
     waiting = Slot.objects.filter(lane__project=project, state__in=(Slot.State.OPEN, Slot.State.HELD))
     counts: Counter[tuple[int, int]] = Counter()
     for queue, state, count in waiting.values_list("lane__queue", "state").annotate(n=Count("pk")):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Membership, Project
 from accounts.services import REVIEWERS
-from annotation.display import SIDES, order_for, to_candidate_order
+from annotation.display import SIDES, order_for, questions_of, restore
 from annotation.models import Annotation, Candidate, Case, Ruling, Task, Watched
 from annotation.schemas import flags_in
 from annotation.services.reviews import answer_name, free, refuse_own
@@ -138,7 +138,7 @@ def shown_case(actor: Actor, case: Case) -> dict[str, Any]:
             "questions": body["questions"],
         },
         "answers": _answers(case, order),
-        "stands": to_candidate_order(settlement.answers, order) if settlement else None,
+        "stands": restore(body["questions"], settlement.answers, order) if settlement else None,
     }
 
 
@@ -154,7 +154,7 @@ def _answers(case: Case, order: list[int]) -> list[dict[str, Any]]:
 
 
 def _answer(name: str, number: int, said: Annotation, ruling: Ruling | None, order: list[int]) -> dict[str, Any]:
-    shown = to_candidate_order(said.answers, order)
+    shown = restore(questions_of(said.task), said.answers, order)
     return {
         "id": name,
         "number": number,
@@ -213,8 +213,8 @@ def _ruling(row: Ruling, texts: dict[int, str], stands: Annotation | None) -> di
         "data": {field["name"]: task.data.get(field["name"], "") for field in task.schema.body.get("fields", [])},
         "candidates": [{"side": side, "text": texts[place]} for side, place in zip(SIDES, order, strict=False)],
         "questions": task.schema.body["questions"],
-        "answers": to_candidate_order(said.answers, order),
-        "stands": to_candidate_order(stands.answers, order) if stands else None,
+        "answers": restore(questions_of(task), said.answers, order),
+        "stands": restore(questions_of(task), stands.answers, order) if stands else None,
         "at": row.case.settled_at,
         "read": row.read_at is not None,
     }

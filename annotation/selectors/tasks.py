@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, role_of
-from annotation.answer_words import in_words
+from annotation.answer_words import in_words, shown_in
 from annotation.models import (
     Annotation,
     BulkEdit,
@@ -24,8 +24,9 @@ from annotation.models import (
     Task,
     TaskImport,
 )
+from annotation.questions import POSITIONS
 from annotation.services.bulk import can_undo
-from annotation.services.importing import path_of, report_of
+from annotation.services.import_files import path_of, report_of
 from annotation.why import claims_of
 from ground.errors import Forbidden, NotFound
 from jobs.models import Job
@@ -134,7 +135,7 @@ def task_json(task: Task) -> dict[str, Any]:
 def task_with_all(actor: Actor, task: Task) -> dict[str, Any]:
     """The task with its content, every answer ever given, its places and its review."""
     slots = list(Slot.objects.filter(task=task).select_related("actor", "lane").order_by("ordinal"))
-    names = Names(actor)
+    names, candidates = Names(actor), _candidates(task)
     key = GoldKey.objects.filter(task=task).first()
     return {
         **task_json(task),
@@ -142,9 +143,9 @@ def task_with_all(actor: Actor, task: Task) -> dict[str, Any]:
         "deletion": task.deletion.public_id if task.deletion else None,
         "data": {name: value for name, value in task.data.items() if name != "schema_version"},
         "prompt": task.prompt.messages if task.prompt else [],
-        "candidates": _candidates(task),
+        "candidates": candidates,
         "gold_answers": key.answers if key else None,
-        "answers": _answers(task, names),
+        "answers": _answers(task, names, candidates),
         "drafts": Draft.objects.filter(task=task).count(),
         "skips": Skip.objects.filter(task=task).count(),
         "slots": [_slot(slot, names) for slot in slots],
@@ -172,6 +173,7 @@ def _candidates(task: Task) -> list[dict[str, Any]]:
     return [
         {
             "name": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[row.ordinal % 26],
+            "side": POSITIONS[row.ordinal],
             "id": row.completion.public_id,
             "text": row.completion.text,
             "source": row.completion.get_source_display(),
@@ -181,9 +183,10 @@ def _candidates(task: Task) -> list[dict[str, Any]]:
     ]
 
 
-def _answers(task: Task, names: Names) -> list[dict[str, Any]]:
+def _answers(task: Task, names: Names, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = Annotation.objects.filter(task=task).select_related("actor", "guideline", "withdrawal").order_by("pk")
     questions = task.schema.body["questions"]
+    seen = shown_in(task.data, task.prompt.messages if task.prompt else [], candidates)
     return [
         {
             "id": row.public_id,
@@ -191,7 +194,7 @@ def _answers(task: Task, names: Names) -> list[dict[str, Any]]:
             "actor_kind": row.actor.kind,
             "at": row.created_at,
             "answers": row.answers,
-            "words": in_words(questions, row.answers),
+            "words": in_words(questions, row.answers, seen),
             "display_order": row.display_order,
             "seconds": row.seconds,
             "guideline": str(row.guideline) if row.guideline else None,

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.data import Feedback, ServedTask
 from annotation.models import Annotation, Guideline
-from annotation.services.tasks import DEFAULT_QUESTION
+from annotation.questions import POSITIONS
 from ground.api import StrictSerializer
 
 
@@ -16,23 +16,45 @@ class PairSerializer(StrictSerializer):
 
 
 class NewTasksSerializer(StrictSerializer):
-    """Either `pairs`, or `from_job`: the id of a finished generation whose samples are paired prompt by prompt."""
+    """One of `tasks` (what a line of an import holds, 500 at most), `groups` (ids of one to nine completions each), `pairs`, or
+    `from_job`: the id of a finished generation whose different samples are judged together, prompt by prompt.
 
-    question = serializers.CharField(max_length=500, default=DEFAULT_QUESTION)
+    `schema` is the name of one the project has. Without it two responses are compared, and `question` is asked.
+    """
+
+    schema = serializers.CharField(max_length=80, required=False)
+    question = serializers.CharField(max_length=500, required=False)
     overlap = serializers.IntegerField(min_value=1, max_value=64, default=1)
     priority = serializers.IntegerField(min_value=0, max_value=9, default=5)
+    tasks = serializers.ListField(child=serializers.DictField(), required=False)
+    groups = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField(max_length=60), min_length=1, max_length=9),
+        required=False,
+        max_length=10_000,
+    )
     pairs = PairSerializer(many=True, required=False)
     from_job = serializers.CharField(max_length=60, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if ("pairs" in attrs) == ("from_job" in attrs):
-            raise serializers.ValidationError("Send either pairs or from_job.")
+        if sum(name in attrs for name in ("tasks", "groups", "pairs", "from_job")) != 1:
+            raise serializers.ValidationError("Send one of tasks, groups, pairs or from_job.")
+        if "schema" in attrs and "question" in attrs:
+            raise serializers.ValidationError({"question": "The schema has its questions; leave this out."})
+        if "schema" not in attrs and "tasks" in attrs:
+            raise serializers.ValidationError({"schema": "Name the schema of these tasks."})
         return attrs
+
+
+class AddedSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(["created", "known", "invalid"])
+    id = serializers.CharField(allow_blank=True)
+    error = serializers.CharField(allow_blank=True)
 
 
 class CreatedTasksSerializer(serializers.Serializer):
     created = serializers.IntegerField()
     tasks = serializers.ListField(child=serializers.CharField())
+    results = AddedSerializer(many=True, required=False, help_text="one for each of `tasks`, in their order")
 
 
 class GuidelineSerializer(serializers.ModelSerializer[Guideline]):
@@ -55,6 +77,11 @@ class NextSerializer(StrictSerializer):
 class SubmitSerializer(StrictSerializer):
     lease = serializers.UUIDField()
     answers = serializers.JSONField()
+    schema = serializers.CharField(
+        max_length=60,
+        required=False,
+        help_text="the schema that was answered: 409 `schema_changed` where the task has another",
+    )
     seconds = serializers.FloatField(min_value=0, max_value=86_400, required=False, allow_null=True)
 
 
@@ -64,13 +91,16 @@ class LeaseSerializer(StrictSerializer):
 
 
 class CandidateSerializer(serializers.Serializer):
-    side = serializers.CharField()
+    side = serializers.ChoiceField(POSITIONS, help_text="where it stands, and how answers call it")
     text = serializers.CharField()
 
 
 class TaskInSlotSerializer(serializers.Serializer):
     id = serializers.CharField()
-    fields_shown = serializers.JSONField(help_text="[{name, text}]: what of `data` is shown, under which words")
+    schema = serializers.CharField(help_text="the id of the schema whose questions these are")
+    layout = serializers.CharField()
+    sensitive = serializers.JSONField(help_text="false, true, or a few words on what is sensitive")
+    fields_shown = serializers.JSONField(help_text="[{name, text, kind?}]: what of `data` is shown, under which words")
     data = serializers.JSONField()  # type: ignore[assignment]
     prompt = serializers.JSONField()
     candidates = CandidateSerializer(many=True)
@@ -134,6 +164,9 @@ def slot_json(slot: ServedTask) -> dict[str, Any]:
         "lease_expires_at": slot.lease_expires_at.isoformat(),
         "task": {
             "id": slot.task_id,
+            "schema": slot.schema,
+            "layout": slot.layout,
+            "sensitive": slot.sensitive,
             "fields_shown": slot.fields,
             "data": slot.data,
             "prompt": slot.prompt,
@@ -142,6 +175,10 @@ def slot_json(slot: ServedTask) -> dict[str, Any]:
         },
         "draft": slot.draft,
     }
+
+
+def submitted_json(annotation: Annotation, told: Feedback | None, following: dict[str, Any] | None) -> dict[str, Any]:
+    return {"annotation": annotation_json(annotation), "feedback": feedback_json(told), "next": following}
 
 
 def feedback_json(told: Feedback | None) -> dict[str, Any] | None:

@@ -22,9 +22,8 @@ from jobs.models import Job
 from jobs.services import renew, submit
 
 KIND = "bulk_edit"
-# Tasks in one transaction. Overlap and deletion lock a task at a time and hold it to the end of the piece.
-PIECE = {"priority": 200, "batch": 200, "assign": 200, "overlap": 50, "delete": 50}
-UNDO_PIECE = 50
+# Tasks in one transaction, which holds their slots: claims pass them over, an answer to one waits until the piece is done.
+PIECE = 200
 PURGE_PIECE = 200
 PURGE_SECONDS = 0.5
 JSON = dict[str, Any]
@@ -111,7 +110,7 @@ def counts_of(edit: BulkEdit) -> JSON:
 
 def _next_piece(edit: BulkEdit) -> list[Task]:
     found = matching(edit.project, edit.query).filter(pk__gt=edit.reached, pk__lte=edit.before)
-    return list(found.order_by("pk")[: PIECE[edit.kind]])
+    return list(found.order_by("pk")[:PIECE])
 
 
 @transaction.atomic
@@ -143,7 +142,7 @@ def _change(edit: BulkEdit, piece: Sequence[Task]) -> tuple[int, int]:
 
 def _run_undo(job: Job, edit: BulkEdit) -> JSON:
     restored = int(job.progress.get("restored", 0))
-    while piece := list(Task.objects.filter(deletion=edit).order_by("pk")[:UNDO_PIECE]):
+    while piece := list(Task.objects.filter(deletion=edit).order_by("pk")[:PIECE]):
         with transaction.atomic():
             restored += task_services.restore_tasks(actor=edit.actor, tasks=piece)
             # What was put back by hand since is archived no more, and belongs to this deletion no more.

@@ -12,10 +12,11 @@ from django.db.models import F, Max, Q
 from accounts.models import Actor
 from annotation import dialect
 from annotation.data import Claim
-from annotation.models import Annotation, GoldScore, GroupMember, Queue, Slot, Standing, Task
+from annotation.models import Annotation, GoldScore, GroupMember, Queue, Schema, Slot, Standing, Task
 from annotation.router import Router
-from annotation.scoring import likeness
+from annotation.scoring import score_against
 from annotation.selectors.gold import unseen
+from annotation.services import sensitive
 from annotation.services.standings import judge
 from ground import clock
 
@@ -43,8 +44,14 @@ def draw(actor: Actor, queue: Queue | None = None) -> Queue | None:
     return _of_next(actor, queue, rated) if rated else None
 
 
+def mixes(actor: Actor) -> bool:
+    """Whether gold may come into what the actor's project hands out: false only where `draw` could draw nothing."""
+    return bool(_mixing_queues(actor.project_id))
+
+
 def _of_next(actor: Actor, queue: Queue | None, rated: dict[int, Queue]) -> Queue | None:
-    waiting = dialect.next_waiting(dialect.Asker(actor.pk, actor.project_id, queue.pk if queue else None))
+    asker = dialect.Asker(actor.pk, actor.project_id, queue.pk if queue else None, sensitive.serves(actor))
+    waiting = dialect.next_waiting(asker)
     row = rated.get(waiting.lane.queue_id) if waiting else None
     return row if row and _may_take(actor, row) else None
 
@@ -77,7 +84,11 @@ def claim(actor: Actor, queue: Queue) -> Claim | None:
     token, now = uuid.uuid4(), clock.now()
     expires = now + timedelta(seconds=settings.SLOT_LEASE_SECONDS)
     with transaction.atomic():
-        task = unseen(actor, queue).select_for_update(skip_locked=True, of=("self",)).order_by("?").first()
+        fresh = unseen(actor, queue)
+        if not sensitive.serves(actor):
+            all_sensitive = Schema.objects.filter(project=actor.project_id, body__sensitive=True)
+            fresh = fresh.exclude(Q(schema__in=all_sensitive.values("pk")) | Q(data__has_key="sensitive"))
+        task = fresh.select_for_update(skip_locked=True, of=("self",)).order_by("?").first()
         if task is None:
             return None
         last = Slot.objects.filter(task=task).aggregate(last=Max("ordinal"))["last"]
@@ -99,11 +110,11 @@ def claim(actor: Actor, queue: Queue) -> Claim | None:
 def score(annotation: Annotation) -> GoldScore:
     """Compare an answer to gold with the key, once, and draw the consequences. A retried submit finds the first score."""
     task = Task.objects.select_related("gold", "schema", "queue").get(pk=annotation.task_id)
-    alike = likeness(task.schema.body["questions"], annotation.answers, task.gold.answers)
+    right = score_against(task.schema.body["questions"], task.gold.answers, annotation.answers)
     with transaction.atomic():
         found, made = GoldScore.objects.get_or_create(
             annotation_id=annotation.pk,
-            defaults={"actor_id": annotation.actor_id, "queue": task.queue, "score": alike or 0.0},
+            defaults={"actor_id": annotation.actor_id, "queue": task.queue, "score": right},
         )
         if made:
             judge(_person(annotation.actor_id), task.queue)

@@ -1,6 +1,7 @@
 """Gold tasks written, taken from what people agreed on, corrected and retired."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -10,15 +11,19 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor
 from accounts.services import MANAGERS, record_event, require_role
 from annotation.models import Annotation, Candidate, GoldKey, GoldScore, Queue, Schema, Slot, Task
+from annotation.questions import Shown, needs
 from annotation.schemas import check_answers, check_data, pairwise_schema
-from annotation.scoring import consensus, likeness, observed_agreement
+from annotation.scoring import consensus, is_comparable, observed_agreement, score_against
 from annotation.selectors.gold import AGREE_AT_LEAST, LEAST_ANSWERS, LEFT, said_of
+from annotation.selectors.uploads import check_uploads
 from annotation.services.standings import judge
 from annotation.services.tasks import DEFAULT_QUESTION, current_schema
 from ground.errors import Conflict, Invalid, NotFound
 from ground.ids import new_public_id
 from models_registry.models import Completion
-from models_registry.texts import check_json, check_text
+from models_registry.services import keep_prompt
+from models_registry.services.completions import import_completions
+from models_registry.texts import check_json, check_messages, check_text
 
 LONGEST_EXPLANATION = 5000
 MOMENT = slice(4, 16)
@@ -28,21 +33,57 @@ _chance = random.SystemRandom()
 
 
 def make_gold(
-    *, actor: Actor, queue: Queue, schema: Schema, data: dict[str, Any], answers: Any, explanation: str = ""
+    *,
+    actor: Actor,
+    queue: Queue,
+    schema: Schema,
+    data: dict[str, Any],
+    answers: Any,
+    explanation: str = "",
+    prompt: Any = None,
+    responses: Sequence[str] = (),
 ) -> Task:
-    """A gold task that shows fields of its own. Errors: Invalid naming what does not fit the schema."""
+    """A gold task with content of its own: fields, and where the schema asks for them a prompt and responses, in the key's order.
+
+    Errors: Invalid naming what does not fit the schema.
+    """
     _require_here(actor, queue, schema)
-    if _compares(schema):
-        raise Invalid(_("This schema compares two responses: name a pair of completions."))
+    check_content(actor=actor, schema=schema, data=data, prompt=prompt, responses=responses)
+    with transaction.atomic():
+        task = Task(project=actor.project, queue=queue, schema=schema, data={"schema_version": 1, **data})
+        shown: list[Completion] = []
+        if prompt:
+            task.prompt = keep_prompt(
+                project=actor.project, messages=check_messages(prompt), metadata={"source": "gold"}
+            )
+            shown = import_completions(actor=actor, rows=[(task.prompt, text) for text in responses])
+        return _save(actor, task, shown, answers, explanation)
+
+
+def check_content(
+    *, actor: Actor, schema: Schema, data: dict[str, Any], prompt: Any = None, responses: Sequence[str] = ()
+) -> None:
+    """Refuse content that the schema cannot ask about. Errors: Invalid naming the path."""
+    needed = needs(schema.body)
+    if needed.least and not responses:
+        raise Invalid(
+            _("This schema asks about responses: name a pair of completions, or give a prompt and responses.")
+        )
     known = [field["name"] for field in schema.body.get("fields", [])]
     try:
         check_data(schema.body, check_json(data, "data"))
         if set(data) - set(known):
             raise ValueError(_("data: has more than the fields the schema shows (%s).") % ", ".join(known))
+        check_uploads(actor.project, schema.body, data)
+        if not needed.least <= len(responses) <= needed.most:
+            told = {"least": needed.least, "most": needed.most}
+            raise ValueError("responses: " + _("needs %(least)d to %(most)d of them") % told)
+        if prompt or needed.prompt or responses:
+            check_messages(prompt)
+        for place, text in enumerate(responses):
+            check_text(text, f"responses[{place}]")
     except ValueError as error:
         raise Invalid(str(error)) from error
-    task = Task(project=actor.project, queue=queue, schema=schema, data={"schema_version": 1, **data})
-    return _save(actor, task, (), answers, explanation)
 
 
 def make_pair_gold(
@@ -146,7 +187,7 @@ def _save(
     task.purpose, task.overlap = Task.Purpose.GOLD, 0
     task.public_id = _inconspicuous_id(task.queue, like)
     key = GoldKey(task=task, source=source, promoted_from=like, actor=actor)
-    key.answers, key.explanation = _key(task, answers), _explained(explanation)
+    key.answers, key.explanation = _key(task, answers, [shown.text for shown in pair]), _explained(explanation)
     with transaction.atomic():
         task.save()
         key.task = task
@@ -177,7 +218,8 @@ def _any_of(queue: Queue) -> Task | None:
 def edit_key(*, actor: Actor, task: Task, answers: Any, explanation: str = "") -> GoldKey:
     """Correct the key. Answers given under the old one are scored again, and their authors' standings follow."""
     _require_gold(actor, task)
-    answers, explanation = _key(task, answers), _explained(explanation)
+    texts = task.candidates.order_by("ordinal").values_list("completion__text", flat=True)
+    answers, explanation = _key(task, answers, list(texts)), _explained(explanation)
     with transaction.atomic():
         key = GoldKey.objects.select_for_update().get(task=task)
         key.answers, key.explanation = answers, explanation
@@ -191,7 +233,7 @@ def _score_again(task: Task, key: GoldKey) -> None:
     questions = task.schema.body["questions"]
     rows = list(GoldScore.objects.filter(annotation__task=task).select_related("annotation"))
     for row in rows:
-        row.score = likeness(questions, row.annotation.answers, key.answers) or 0.0
+        row.score = score_against(questions, key.answers, row.annotation.answers)
     GoldScore.objects.bulk_update(rows, ["score"], batch_size=500)
     _judge_all(task)
 
@@ -227,9 +269,11 @@ def _set_state(actor: Actor, task: Task, state: Task.State, verb: str) -> None:
         _record(verb, actor, task, {})
 
 
-def _key(task: Task, answers: Any) -> dict[str, Any]:
+def _key(task: Task, answers: Any, texts: Sequence[str]) -> dict[str, Any]:
+    """The key, about candidates in their own order."""
+    shown = Shown(task.data, task.prompt.messages if task.prompt else (), texts)
     try:
-        return check_answers(task.schema.body, check_json(answers, "answers"))
+        return check_answers(task.schema.body, check_json(answers, "answers"), shown)
     except ValueError as error:
         raise Invalid(str(error), hint=_("The key is an answer under the task's schema.")) from error
 
@@ -248,6 +292,11 @@ def _require_here(actor: Actor, queue: Queue, schema: Schema | None) -> None:
     require_role(actor, *MANAGERS)
     if queue.project_id != actor.project_id or (schema is not None and schema.project_id != actor.project_id):
         raise NotFound(_("There is no such queue or schema in this project."))
+    if schema is not None and not is_comparable(schema.body["questions"]):
+        raise Invalid(
+            _("Nothing this schema asks can be compared with a known answer: two texts may both be right."),
+            hint=_("Check people's writing in review, or add a question that has one right answer."),
+        )
     if queue.state == Queue.State.ARCHIVED:
         raise Conflict(_("The queue %(queue)s is archived.") % {"queue": queue})
 

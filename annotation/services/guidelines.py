@@ -5,8 +5,8 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
-from accounts.services import MANAGERS, record_event, require_role
-from annotation.models import Guideline
+from accounts.services import EVERYBODY, MANAGERS, record_event, require_role
+from annotation.models import Guideline, GuidelineRead
 from ground.errors import Invalid
 
 
@@ -21,3 +21,10 @@ def publish_guideline(*, actor: Actor, body: str) -> Guideline:
         guideline = Guideline.objects.create(project=actor.project, version=last + 1, body=body)
         record_event(project=actor.project, actor=actor, verb="guideline.published", object_id=guideline.public_id)
     return guideline
+
+
+def mark_read(*, actor: Actor, guideline: Guideline) -> None:
+    """The actor opened this version; the first time is kept."""
+    require_role(actor, *EVERYBODY)
+    if guideline.project_id == actor.project_id:
+        GuidelineRead.objects.get_or_create(actor=actor, guideline=guideline)

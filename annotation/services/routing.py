@@ -156,6 +156,6 @@ def ask(task: Task) -> Case:
     return case
 
 
-def look_again(task_id: int) -> None:
-    """Have the router look at a task whose answers or case changed, after the caller's transaction."""
-    Outbox.objects.create(consumer=CONSUMER, topic="task.changed", object_id=task_id)
+def look_again(*task_ids: int) -> None:
+    """Have the router look at tasks whose answers or case changed, after the caller's transaction."""
+    Outbox.objects.bulk_create(Outbox(consumer=CONSUMER, topic="task.changed", object_id=pk) for pk in task_ids)

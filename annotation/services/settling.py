@@ -20,7 +20,7 @@ from accounts.models import Actor
 from accounts.services import MANAGERS, REVIEWERS, record_event, require_role, role_of
 from annotation.data import NewRuling, Settlement
 from annotation.dialect import count_answer
-from annotation.display import order_for, to_candidate_order
+from annotation.display import order_for, questions_of, reorder, shown_to
 from annotation.errors import CaseChanged
 from annotation.filing import reopen
 from annotation.models import Annotation, Case, Guideline, PastLease, Ruling, Skip, Slot, Task, Withdrawal
@@ -117,10 +117,10 @@ def _overall(actor: Actor, task: Task, case: Case, ruled: Ruled, decision: Settl
     if decision.answers is None:
         return None
     try:
-        checked = check_answers(task.schema.body, decision.answers)
+        checked = check_answers(task.schema.body, decision.answers, shown_to(actor, task))
     except ValueError as error:
         raise Invalid(str(error)) from error
-    return to_candidate_order(checked, order_for(actor, task))
+    return reorder(questions_of(task), checked, order_for(actor, task))
 
 
 def _without_words(answer: Any) -> Any:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
@@ -17,21 +16,24 @@ from annotation.models.task import MOST_OVERLAP
 from annotation.placing import (
     IN_HAND,
     WAITING,
+    budgeted_batches,
     file_again,
-    lock_task,
     lock_tasks,
     more_slots,
     move_waiting,
     open_again,
     save_new_slots,
 )
+from annotation.questions import needs
 from annotation.router import EVERYONE, Router, facts_of
 from annotation.schemas import pairwise_schema
 from annotation.services import routing
+from ground.digests import digest_of
 from ground.errors import Conflict, Invalid, NotFound
 from models_registry.models import Completion, Evaluation
 from models_registry.texts import shown
 
+LONGEST_NAME = 200
 DEFAULT_QUESTION = "Which answer helps this person more?"
 
 
@@ -51,46 +53,88 @@ def create_pairwise_tasks(
 
     A pair whose external id already has a task is passed over, so a repeated call makes nothing twice.
     """
+    with transaction.atomic():
+        return create_tasks_of(
+            actor=actor,
+            groups=pairs,
+            schema=current_schema(actor.project, "pairwise", pairwise_schema(text=question)),
+            overlap=overlap,
+            evaluation=evaluation,
+            external_ids=external_ids,
+            priority=priority,
+            batch=batch,
+            metadata=metadata,
+        )
+
+
+@transaction.atomic
+def create_tasks_of(
+    *,
+    actor: Actor,
+    groups: Sequence[Sequence[Completion]],
+    schema: Schema,
+    overlap: int = 1,
+    evaluation: Evaluation | None = None,
+    external_ids: Sequence[str] | None = None,
+    priority: int = 5,
+    batch: Batch | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> list[Task]:
+    """A task per group of completions of one prompt, as many as the schema's questions need, with its slots.
+
+    A group whose external id already has a task is passed over. Errors: Invalid for a group that does not fit.
+    """
     require_role(actor, *MANAGERS)
     check_overlap(overlap)
     check_batch(actor, batch)
-    _check_pairs(pairs)
-    names = external_ids or [f"{first.public_id}:{second.public_id}" for first, second in pairs]
-    with transaction.atomic():
-        schema = current_schema(actor.project, "pairwise", pairwise_schema(text=question))
-        known = set(
-            Task.objects.filter(project=actor.project, external_id__in=names).values_list("external_id", flat=True)
-        )
-        fresh = [(name, pair) for name, pair in zip(names, pairs, strict=True) if name not in known]
-        router = Router(actor.project)
-        alike: dict[str, Any] = {
-            "project": actor.project,
-            "schema": schema,
-            "evaluation": evaluation,
-            "data": {"schema_version": 1},
-            "metadata": metadata or {},
-            "overlap": overlap,
-            "priority": priority,
-            "batch": batch,
-        }
-        made = [(Task(external_id=name, prompt_id=pair[0].prompt_id, **alike), pair) for name, pair in fresh]
-        tasks = _save(router, made, batch, schema)
-        record_event(
-            project=actor.project,
-            actor=actor,
-            verb="tasks.created",
-            object_id=schema.public_id,
-            data={"tasks": len(tasks)},
-        )
+    _check_groups(actor, schema, groups)
+    names = external_ids or [_name_of(schema, group) for group in groups]
+    known = set(Task.objects.filter(project=actor.project, external_id__in=names).values_list("external_id", flat=True))
+    fresh = {name: group for name, group in zip(names, groups, strict=True) if name not in known}
+    router = Router(actor.project)
+    alike: dict[str, Any] = {
+        "project": actor.project,
+        "schema": schema,
+        "evaluation": evaluation,
+        "data": {"schema_version": 1},
+        "metadata": metadata or {},
+        "overlap": overlap,
+        "priority": priority,
+        "batch": batch,
+    }
+    made = [(Task(external_id=name, prompt_id=group[0].prompt_id, **alike), group) for name, group in fresh.items()]
+    tasks = _save(router, made, batch, schema)
+    data = {"tasks": len(tasks)}
+    record_event(project=actor.project, actor=actor, verb="tasks.created", object_id=schema.public_id, data=data)
     return tasks
 
 
-def _check_pairs(pairs: Sequence[tuple[Completion, Completion]]) -> None:
-    for first, second in pairs:
-        if first.prompt_id != second.prompt_id or first.pk == second.pk:
-            raise Invalid(
-                _("A pair is two different completions of one prompt."), index=[first.public_id, second.public_id]
-            )
+def _check_groups(actor: Actor, schema: Schema, groups: Sequence[Sequence[Completion]]) -> None:
+    needed = needs(schema.body)
+    if schema.project_id != actor.project_id:
+        raise NotFound(_("There is no such schema here."))
+    if any(field.get("required", True) for field in schema.body.get("fields", [])):
+        raise Invalid(
+            _("The schema %s shows fields, which completions alone do not bring.") % schema,
+            hint=_("Send whole tasks, or import them from a file."),
+        )
+    for group in groups:
+        names = [pick.public_id for pick in group]
+        if not max(needed.least, 1) <= len(group) <= needed.most:
+            told = {"least": needed.least, "most": needed.most, "schema": schema}
+            raise Invalid(_("The schema %(schema)s needs %(least)d to %(most)d responses.") % told, index=names)
+        if len({pick.prompt_id for pick in group}) != 1 or len({pick.pk for pick in group}) != len(group):
+            if len(group) == 2:
+                raise Invalid(_("A pair is two different completions of one prompt."), index=names)
+            raise Invalid(_("The responses of a task are different completions of one prompt."), index=names)
+
+
+def _name_of(schema: Schema, group: Sequence[Completion]) -> str:
+    """A name that the same group under the same questions has again. Long ones are told by their digest."""
+    name = ":".join(pick.public_id for pick in group)
+    if schema.name != "pairwise":
+        name = f"{schema.name}:{name}"
+    return name if len(name) <= LONGEST_NAME else f"{schema.name}:{digest_of(name)}"
 
 
 def check_overlap(overlap: int) -> None:
@@ -107,7 +151,7 @@ def current_schema(project: Project, name: str, body: dict[str, Any]) -> Schema:
 
 
 def _save(
-    router: Router, made: list[tuple[Task, tuple[Completion, Completion]]], batch: Batch | None, schema: Schema
+    router: Router, made: list[tuple[Task, Sequence[Completion]]], batch: Batch | None, schema: Schema
 ) -> list[Task]:
     tasks = [task for task, _pair in made]
     for task in tasks:
@@ -129,59 +173,79 @@ def set_overlap(*, actor: Actor, tasks: Iterable[Task], overlap: int) -> tuple[i
     """
     require_role(actor, *MANAGERS)
     check_overlap(overlap)
-    changed = kept = 0
-    batches: set[int | None] = set()
-    for pk in sorted(task.pk for task in tasks if not task.is_gold and task.project_id == actor.project_id):
-        with transaction.atomic():
-            task = lock_task(pk)
-            wanted = max(overlap, _fit(task, overlap))
-            changed += wanted != task.overlap
-            kept += wanted != overlap
-            _resize(task, wanted)
-            batches.add(task.batch_id)
-    fill_budgets(batches)
+    with transaction.atomic():
+        rows = _locked(actor, (task for task in tasks if not task.is_gold))
+        places = _places_of(rows)
+        surplus: list[int] = []
+        wanted: dict[int, int] = {}
+        for task in rows:
+            closing, left = _fit(places[task.pk], overlap)
+            surplus += closing
+            wanted[task.pk] = max(overlap, left)
+        Slot.objects.filter(pk__in=surplus).update(state=Slot.State.CLOSED)
+        changed = sum(wanted[task.pk] != task.overlap for task in rows)
+        kept = sum(wanted[task.pk] != overlap for task in rows)
+        _resize(actor.project, rows, wanted)
+    fill_budgets({task.batch_id for task in rows})
     return changed, kept
 
 
-def _fit(task: Task, overlap: int) -> int:
-    """Close waiting slots until `overlap` places are left, as far as there are any. Returns the places left."""
-    slots = list(Slot.objects.filter(task=task).order_by("ordinal"))
+def _locked(actor: Actor, tasks: Iterable[Task]) -> list[Task]:
+    """Tasks of the actor's project as they are now, locked with their slots. Call inside a transaction."""
+    keys = lock_tasks([task.pk for task in tasks if task.project_id == actor.project_id])
+    return list(Task.objects.filter(pk__in=keys).select_related("project", "batch", "schema").order_by("pk"))
+
+
+def _places_of(tasks: Sequence[Task]) -> dict[int, list[Slot]]:
+    places: dict[int, list[Slot]] = {task.pk: [] for task in tasks}
+    for slot in Slot.objects.filter(task_id__in=places).select_related("lane").order_by("ordinal"):
+        places[slot.task_id].append(slot)
+    return places
+
+
+def _fit(slots: Sequence[Slot], overlap: int) -> tuple[list[int], int]:
+    """The waiting slots of a task to close so that `overlap` places are left, as far as there are any; the places left."""
     in_hand = sum(slot.state in IN_HAND for slot in slots)
-    waiting = [slot for slot in slots if slot.state in WAITING]
+    waiting = [slot.pk for slot in slots if slot.state in WAITING]
     surplus = waiting[max(overlap - in_hand, 0) :]
-    Slot.objects.filter(pk__in=[slot.pk for slot in surplus]).update(state=Slot.State.CLOSED)
-    return in_hand + len(waiting) - len(surplus)
+    return surplus, in_hand + len(waiting) - len(surplus)
 
 
-def _resize(task: Task, overlap: int) -> None:
-    """Make it `overlap` places; the caller has closed what is too much."""
-    was, task.overlap = task.state, overlap
-    if task.state != Task.State.ARCHIVED:
-        task.state = Task.State.COMPLETE if task.done >= overlap else Task.State.OPEN
-    task.save(update_fields=["overlap", "state"])
-    if task.state == Task.State.ARCHIVED:
-        return
-    if was != task.state and task.done:
-        routing.look_again(task.pk)
-    router = Router(task.project)
-    places = Slot.objects.filter(task=task).exclude(state=Slot.State.CLOSED).count()
-    _add_slots(router, task, overlap - places)
-    move_waiting(router, [task])
+def _resize(project: Project, tasks: Sequence[Task], wanted: Mapping[int, int]) -> None:
+    """Make it as many places as `wanted` says for each of these locked tasks; the caller has closed what is too much."""
+    turned = []
+    for task in tasks:
+        was, task.overlap = task.state, wanted[task.pk]
+        if task.state != Task.State.ARCHIVED:
+            task.state = Task.State.COMPLETE if task.done >= task.overlap else Task.State.OPEN
+        if was != task.state and task.done:
+            turned.append(task.pk)
+    Task.objects.bulk_update(tasks, ["overlap", "state"], batch_size=1000)
+    routing.look_again(*turned)
+    living = [task for task in tasks if task.state != Task.State.ARCHIVED]
+    router = Router(project)
+    _add_slots(router, living)
+    move_waiting(router, living)
 
 
-def _add_slots(router: Router, task: Task, count: int) -> None:
-    """Reuse places that were closed before making new ones."""
-    if count <= 0:
-        return
-    held = task.batch is not None and task.batch.budget is not None
-    state = Slot.State.HELD if held else Slot.State.OPEN
-    closed = Slot.objects.filter(task=task, state=Slot.State.CLOSED, actor=None).order_by("ordinal")
-    again = list(closed.select_related("task", "lane")[:count])
-    open_again(router, again, state=state)
-    if len(again) < count:
-        last = Slot.objects.filter(task=task).aggregate(last=Max("ordinal"))["last"]
-        first = 0 if last is None else last + 1
-        save_new_slots(more_slots(router, task, range(first, first + count - len(again)), state))
+def _add_slots(router: Router, tasks: Sequence[Task]) -> None:
+    """Up to the overlap of each task: places that were closed are used again before new ones are made."""
+    budgeted = budgeted_batches(tasks)
+    again: dict[int, list[Slot]] = {Slot.State.OPEN: [], Slot.State.HELD: []}
+    making = []
+    places = _places_of(tasks)
+    for task in tasks:
+        free = [slot for slot in places[task.pk] if slot.state == Slot.State.CLOSED and slot.actor_id is None]
+        missing = task.overlap - sum(slot.state != Slot.State.CLOSED for slot in places[task.pk])
+        for slot in free[: max(missing, 0)]:
+            slot.task = task
+            again[Slot.State.HELD if task.batch_id in budgeted else Slot.State.OPEN].append(slot)
+        if missing > len(free):
+            first = places[task.pk][-1].ordinal + 1 if places[task.pk] else 0
+            making.append((task, range(first, first + missing - len(free))))
+    for state, slots in again.items():
+        open_again(router, slots, state=state)
+    save_new_slots(more_slots(router, making, budgeted))
 
 
 def set_priority(*, actor: Actor, tasks: Iterable[Task], priority: int) -> int:
@@ -270,38 +334,26 @@ def _move(actor: Actor, tasks: Iterable[Task], *, waiting: int | None = None, **
 def archive_tasks(*, actor: Actor, tasks: Iterable[Task], deletion: BulkEdit | None = None) -> int:
     """Take tasks out of the queue. What people said of them stays; whoever has one open is told when they submit."""
     require_role(actor, *MANAGERS)
-    archived = 0
-    batches: set[int | None] = set()
-    for pk in sorted(task.pk for task in tasks if task.project_id == actor.project_id):
-        with transaction.atomic():
-            task = lock_task(pk)
-            if task.state == Task.State.ARCHIVED:
-                continue
-            Slot.objects.filter(task=task, state__in=WAITING).update(state=Slot.State.CLOSED)
-            task.state, task.deletion = Task.State.ARCHIVED, deletion
-            task.save(update_fields=["state", "deletion"])
-            archived += 1
-            batches.add(task.batch_id)
-    fill_budgets(batches)
-    return archived
+    with transaction.atomic():
+        rows = [task for task in _locked(actor, tasks) if task.state != Task.State.ARCHIVED]
+        keys = [task.pk for task in rows]
+        Slot.objects.filter(task_id__in=keys, state__in=WAITING).update(state=Slot.State.CLOSED)
+        Task.objects.filter(pk__in=keys).update(state=Task.State.ARCHIVED, deletion=deletion)
+    fill_budgets({task.batch_id for task in rows})
+    return len(rows)
 
 
 def restore_tasks(*, actor: Actor, tasks: Iterable[Task]) -> int:
     """Put archived tasks back as they were: as many places as before, those that were answered still answered."""
     require_role(actor, *MANAGERS)
-    restored = 0
-    batches: set[int | None] = set()
-    for pk in sorted(task.pk for task in tasks if task.project_id == actor.project_id):
-        with transaction.atomic():
-            task = lock_task(pk)
-            if task.state != Task.State.ARCHIVED:
-                continue
-            task.state, task.deletion = Task.State.OPEN, None
-            task.queue = Router(task.project).home_of(task)
-            task.save(update_fields=["state", "deletion", "queue"])
-            if not task.is_gold:  # gold has a slot for each reader, made when it is handed out
-                _resize(task, task.overlap)
-            restored += 1
-            batches.add(task.batch_id)
-    fill_budgets(batches)
-    return restored
+    with transaction.atomic():
+        rows = [task for task in _locked(actor, tasks) if task.state == Task.State.ARCHIVED]
+        router = Router(actor.project)
+        for task in rows:
+            task.state, task.deletion, task.queue = Task.State.OPEN, None, router.home_of(task)
+        Task.objects.bulk_update(rows, ["state", "deletion", "queue"], batch_size=1000)
+        # Gold has a slot for each reader, made when it is handed out.
+        counted = [task for task in rows if not task.is_gold]
+        _resize(actor.project, counted, {task.pk: task.overlap for task in counted})
+    fill_budgets({task.batch_id for task in rows})
+    return len(rows)

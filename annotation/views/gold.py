@@ -1,5 +1,6 @@
 """Gold: the tasks, how people do on them, where people stand, and what could become gold."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,12 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS
-from annotation.answer_words import judgement
-from annotation.forms.gold import GoldForm, KeyForm, ReasonForm
+from annotation.answer_words import summary_of
+from annotation.forms.gold import ContentForm, KeyForm, ReasonForm
 from annotation.models import Queue, Schema, Standing, Task
+from annotation.page_form import can_be_asked, controls_of
+from annotation.questions import POSITIONS
+from annotation.router import main_queue
 from annotation.selectors import gold as reads
 from annotation.selectors import gold_page as shows
 from annotation.services import gold_keys, standings
@@ -52,7 +56,7 @@ def _page(request: HttpRequest, actor: Actor, form: ReasonForm | None = None) ->
         "warnings": shows.gold_warnings(project),
         "promotable": [_candidate(task) for task in reads.promotable(project)[:MOST_PROMOTABLE]],
         "standings": [_standing(row) for row in reads.standings_of(project)[:MOST_STANDINGS]],
-        "schemas": shows.schemas_that_show_fields(project),
+        "schemas": shows.schemas_for_gold(project),
         "form": form or _reason_form(actor),
     }
     return render(request, "annotation/gold.html", context, status=422 if form else 200)
@@ -73,7 +77,7 @@ def _row(task: Any) -> dict[str, Any]:
 
 
 def _key_in_words(task: Task, answers: dict[str, Any]) -> str:
-    return "; ".join(judgement(row, answers.get(row["name"], {})) for row in task.schema.body["questions"])
+    return summary_of(task.schema.body["questions"], answers)
 
 
 def _candidate(task: Task) -> dict[str, Any]:
@@ -112,29 +116,65 @@ def _queues(actor: Actor) -> list[tuple[str, str]]:
 
 @login_required
 def new_gold(request: HttpRequest, slug: str, schema: str) -> HttpResponse:
-    """Write a gold task under a schema that shows fields."""
+    """Write a gold task in two steps, which one page shows: what the task shows, then the key, given to what it shows."""
     actor = get_member_for(request, slug, *MANAGERS)
     row = reads.get_schema_for(actor, schema)
-    form = GoldForm(request.POST or None, body=row.body, queues=_queues(actor))
-    if request.method == "POST" and form.is_valid() and _written(actor, row, form):
+    main_queue(actor.project)  # gold may be the first thing a project holds, and it goes into a queue
+    content = ContentForm(request.POST or None, body=row.body, queues=_queues(actor))
+    giving_key = request.method == "POST" and "change" not in request.POST and _fits(actor, row, content)
+    key = KeyForm(request.POST if "answers" in request.POST and giving_key else None)
+    if key.is_bound and key.is_valid() and _written(actor, row, content, key):
         messages.success(request, _("It is handed out from now on, as any other task."))
         return redirect("gold", slug)
-    context = {"project": actor.project, "place": "queue", "schema": row, "form": form}
-    return render(request, "annotation/gold_new.html", context, status=422 if form.is_bound else 200)
+    context = {
+        "project": actor.project,
+        "place": "queue",
+        "schema": row,
+        "content": content,
+        "key": key if giving_key else None,
+        "shown": _content_shown(row, content) if giving_key else {},
+        "form": controls_of(row.public_id, row.body["questions"]),
+        "answers": request.POST.get("answers", ""),
+    }
+    wrong = bool(key.errors) if giving_key else bool(content.errors) and "change" not in request.POST
+    return render(request, "annotation/gold_new.html", context, status=422 if wrong else 200)
 
 
-def _written(actor: Actor, schema: Schema, form: GoldForm) -> bool:
+def _fits(actor: Actor, schema: Schema, form: ContentForm) -> bool:
+    if not form.is_valid():
+        return False
+    try:
+        gold_keys.check_content(actor=actor, schema=schema, **form.content())
+    except DomainError as error:
+        form.refuse(error)
+    return not form.errors
+
+
+def _content_shown(schema: Schema, form: ContentForm) -> dict[str, Any]:
+    """As `annotation/_case_content.html` reads it."""
+    content = form.content()
+    return {
+        "fields_shown": schema.body.get("fields", []),
+        "data": content["data"],
+        "prompt": content["prompt"] or [],
+        "candidates": [
+            {"side": side, "text": text} for side, text in zip(POSITIONS, content["responses"], strict=False)
+        ],
+    }
+
+
+def _written(actor: Actor, schema: Schema, content: ContentForm, key: KeyForm) -> bool:
     try:
         gold_keys.make_gold(
             actor=actor,
-            queue=reads.get_queue_of(actor, form.cleaned_data["queue"]),
+            queue=reads.get_queue_of(actor, content.cleaned_data["queue"]),
             schema=schema,
-            data=form.data_shown(),
-            answers=form.answers(),
-            explanation=form.cleaned_data["explanation"],
+            answers=key.cleaned_data["answers"],
+            explanation=key.cleaned_data["explanation"],
+            **content.content(),
         )
     except DomainError as error:
-        form.refuse(error)
+        key.refuse(error)
         return False
     return True
 
@@ -144,9 +184,9 @@ def gold_one(request: HttpRequest, slug: str, task: str) -> HttpResponse:
     """A gold task, what people said, and its key, which can be corrected."""
     actor = get_member_for(request, slug, *MANAGERS)
     row = reads.get_gold_for(actor, task)
-    start = KeyForm.start(row.schema.body, row.gold.answers, row.gold.explanation)
-    form = KeyForm(request.POST or None, body=row.schema.body, initial=start)
-    if request.method == "POST" and form.is_valid() and _corrected(actor, row, form):
+    questions = row.schema.body["questions"]
+    key = KeyForm(request.POST or None, initial={"explanation": row.gold.explanation})
+    if request.method == "POST" and key.is_valid() and _corrected(actor, row, key):
         messages.success(request, _("The key is corrected. Earlier answers were scored again."))
         return redirect("gold-task", slug, task)
     context = {
@@ -157,16 +197,18 @@ def gold_one(request: HttpRequest, slug: str, task: str) -> HttpResponse:
         "shown": _row(row),
         "said": [(_key_in_words(row, answers), count) for answers, count in shows.said_to(row)],
         "content": shows.content_of(row),
-        "form": form,
+        "key": key,
+        "form": controls_of(row.schema.public_id, questions) if can_be_asked(questions) else None,
+        "answers": request.POST.get("answers") or json.dumps(row.gold.answers),
     }
-    return render(request, "annotation/gold_task.html", context, status=422 if form.is_bound else 200)
+    return render(request, "annotation/gold_task.html", context, status=422 if key.is_bound else 200)
 
 
-def _corrected(actor: Actor, task: Task, form: KeyForm) -> bool:
+def _corrected(actor: Actor, task: Task, key: KeyForm) -> bool:
     try:
-        gold_keys.edit_key(actor=actor, task=task, answers=form.answers(), explanation=form.cleaned_data["explanation"])
+        gold_keys.edit_key(actor=actor, task=task, **key.cleaned_data)
     except DomainError as error:
-        form.refuse(error)
+        key.refuse(error)
         return False
     return True
 
@@ -181,7 +223,7 @@ def act_on_gold(request: HttpRequest, slug: str, task: str, action: str) -> Http
     except DomainError as error:
         if isinstance(error, NotFound):
             raise
-        messages.error(request, f"{error.detail} {error.hint}".strip())
+        messages.error(request, error.told)
     else:
         messages.success(request, said)
     return redirect(reverse("gold", args=[slug]))

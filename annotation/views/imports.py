@@ -14,8 +14,9 @@ from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
 from annotation.forms.tasks import ImportForm
 from annotation.selectors import tasks as reads
-from annotation.services import importing
+from annotation.services import adding, importing
 from ground.errors import DomainError
+from ground.forms import told
 
 LATEST = 20
 STOP_POLLING = 286
@@ -26,7 +27,7 @@ def imports(request: HttpRequest, slug: str) -> HttpResponse:
     """Managers send files; everybody who reviews sees how far they are."""
     if request.method != "POST":
         actor = get_member_for(request, slug, *REVIEWERS)
-        return _page(request, actor, ImportForm(actor) if role_of(actor) in MANAGERS else None)
+        return _page(request, actor, _form(request, actor) if role_of(actor) in MANAGERS else None)
     actor = get_member_for(request, slug, *MANAGERS)
     form = ImportForm(actor, request.POST, request.FILES)
     if not form.is_valid():
@@ -36,17 +37,23 @@ def imports(request: HttpRequest, slug: str) -> HttpResponse:
         importing.start_import(
             actor=actor,
             blocks=asked["file"].chunks(),
-            schema=importing.schema_for(actor=actor, **form.asks()),
+            schema=adding.schema_for(actor=actor, **form.asks()),
             filename=asked["file"].name or "",
             overlap=asked["overlap"],
             priority=asked["priority"],
-            batch=importing.batch_named(actor, asked["batch"]),
+            batch=adding.batch_named(actor, asked["batch"]),
         )
     except DomainError as error:
         form.refuse(error)
         return _page(request, actor, form, status=error.status)
     messages.success(request, _("The file is here; its lines are being read."))
     return redirect("imports", slug)
+
+
+def _form(request: HttpRequest, actor: Actor) -> ImportForm:
+    """Empty, but for the schema that the address names."""
+    named = request.GET.get("schema", "")
+    return ImportForm(actor, initial={"schema": f"old:{named}"} if named else None)
 
 
 def _page(request: HttpRequest, actor: Actor, form: ImportForm | None, status: int = 200) -> HttpResponse:
@@ -80,8 +87,6 @@ def import_action(request: HttpRequest, slug: str, row: str, action: str) -> Htt
     """Cancel one that is being read, or go on with one that stopped."""
     actor = get_member_for(request, slug, *MANAGERS)
     act = importing.cancel_import if action == "cancel" else importing.resume_import
-    try:
+    with told(request):
         act(actor=actor, row=reads.get_import_for(actor, row))
-    except DomainError as error:
-        messages.error(request, f"{error.detail} {error.hint}".strip())
     return redirect("imports", slug)

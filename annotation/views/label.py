@@ -12,27 +12,32 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY
 from annotation.data import Claim, ServedTask
-from annotation.errors import Barred
-from annotation.models import Standing
-from annotation.page_answers import feedback_in_words, from_page, page_kind, questions_of, to_page
+from annotation.display import questions_of
+from annotation.errors import Barred, SchemaChanged
+from annotation.models import Annotation, Schema, Slot, Standing
+from annotation.page_form import controls_html, controls_of, feedback_in_words, modules_of
 from annotation.selectors.gold import feedback_on, standings_for, tells_at_once
+from annotation.selectors.notes import unseen_answers
 from annotation.selectors.queue import (
     answer_as_shown,
     current_guideline,
     done_by,
     get_annotation_for,
     get_slot_for,
-    queue_counts,
+    goal_of,
     served,
     slot_ids_for,
 )
-from annotation.services import slots
+from annotation.selectors.reading import is_unread
+from annotation.services import sensitive, slots
+from annotation.showing import opens_turns, shown_fields, shown_turns, texts_to_correct
 from ground.errors import DomainError, Invalid
 
 View = Callable[..., HttpResponse]
@@ -60,26 +65,36 @@ def label(request: HttpRequest, slug: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
     first, barred = _take(actor, [])
     second = _take(actor, [first.slot_id])[0] if first else None
-    current = as_shown(served(actor, first)) if first else None
-    done = done_by(actor)
+    shown = [as_shown(served(actor, claim)) for claim in (first, second) if claim]
+    done, guideline = done_by(actor), current_guideline(actor.project)
+    goal, and_more = goal_of(actor, done)
     return render(
         request,
         "annotation/label.html",
         {
             "project": actor.project,
-            "current": current,
-            "upcoming": as_shown(served(actor, second)) if second else None,
+            "shown": shown,
+            "forms": [controls_of(slot["schema"], slot["questions"]) for slot in _one_of_each_schema(shown)],
+            "modules": modules_of(shown[0]["questions"]) if shown else [],
             "barred": barred,
-            "question": current["question"] if current else "",
-            "guideline": current_guideline(actor.project),
+            "question": shown[0]["question"] if shown else "",
+            "guideline": guideline,
+            "guideline_changed": is_unread(actor, guideline),
+            "sensitive": sensitive.standing_of(actor),
+            "unseen_answers": unseen_answers(actor),
             "warned": [] if barred else standings_for(actor).filter(state=Standing.State.WARNED),
             "waits": tells_at_once(actor.project),
             "done_count": done,
-            "goal": _goal(actor, done),
+            "goal": goal,
+            "goal_and_more": and_more,
             "lease_seconds": settings.SLOT_LEASE_SECONDS,
             "urls": _urls(slug),
         },
     )
+
+
+def _one_of_each_schema(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({slot["schema"]: slot for slot in shown}.values())
 
 
 def _take(actor: Actor, holding: list[int]) -> tuple[Claim | None, Barred | None]:
@@ -89,35 +104,35 @@ def _take(actor: Actor, holding: list[int]) -> tuple[Claim | None, Barred | None
         return None, barred
 
 
-def _goal(actor: Actor, done: int) -> int:
-    """What is done and what waits. Gold moves neither this number nor what it stands beside apart: it would give itself away."""
-    counts = queue_counts(actor.project)
-    return max(done, done_by(actor, production=True) + counts["open"] + counts["leased"])
-
-
 def _urls(slug: str) -> dict[str, str]:
-    one = {name: reverse(f"label-{name}", args=[slug, "SLOT"]) for name in ("submit", "skip", "heartbeat", "draft")}
-    return {**one, "undo": reverse("label-undo", args=[slug]), "page": reverse("label", args=[slug])}
+    one = {
+        name: reverse(f"label-{name}", args=[slug, "SLOT"])
+        for name in ("submit", "skip", "unskip", "heartbeat", "draft", "again", "opened")
+    }
+    whole = {name: reverse(f"label-{name}", args=[slug]) for name in ("undo", "note", "read")}
+    return {**one, **whole, "page": reverse("label", args=[slug])}
 
 
 def as_shown(slot: ServedTask, answer: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The slot as its template reads it: sides a and b, fields with their words."""
-    kind = page_kind(slot.questions)
+    """The slot as `annotation/_task.html` reads it: fields with their words, candidates by position, no controls."""
     return {
         "id": slot.id,
+        "schema": slot.schema,
+        "questions": slot.questions,
+        "layout": slot.layout,
+        "open_turns": opens_turns(slot.questions),
+        "sensitive": slot.sensitive,
         "lease": slot.lease,
         "lease_expires": slot.lease_expires_at,
-        "kind": kind,
-        "template": f"annotation/_task_{kind}.html",
-        "question": slot.questions[0]["text"],
-        "asked": slot.questions[0],
+        "question": slot.questions[0]["text"] if len(slot.questions) == 1 else "",
         "task": {
             "id": slot.task_id,
-            "fields": [{"text": field["text"], "value": slot.data[field["name"]]} for field in slot.fields],
-            "prompt": slot.prompt,
-            "candidates": [
-                {"side": side, "text": shown.text} for side, shown in zip("ab", slot.candidates, strict=False)
-            ],
+            "fields": shown_fields(slot.fields, slot.data, slot.questions),
+            "turns": shown_turns(slot.prompt),
+            "candidates": slot.candidates,
+            "to_correct": texts_to_correct(
+                slot.fields, slot.data, slot.questions, [one.text for one in slot.candidates]
+            ),
         },
         "answer": json.dumps(answer) if answer else "",
         "draft": json.dumps(slot.draft) if slot.draft else "",
@@ -129,13 +144,15 @@ def submit(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     """Answer. What the author is told at once stands before the next task."""
     actor = get_member_for(request, slug, *EVERYBODY)
     row = get_slot_for(actor, slot)
+    _refuse_other_schema(request, actor, row)
     annotation, _claim = slots.submit_answer(
         actor=actor,
         slot=row,
         token=_token(request),
         key=request.POST.get("key", ""),
-        answers=from_page(questions_of(row.task), _json(request)),
-        seconds=_seconds(request),
+        answers=posted_json(request),
+        seconds=posted_seconds(request),
+        schema=request.POST.get("schema", ""),
     )
     answer = _next_article(request, actor)
     told = feedback_on(annotation)
@@ -145,8 +162,23 @@ def submit(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
             render_to_string("annotation/_feedback.html", {"told": shown}, request).encode() + answer.content
         )
     answer["X-Annotation"] = annotation.public_id
-    answer["X-Surplus"] = "1" if annotation.surplus else ""
+    answer["X-Surplus"] = _why_surplus(annotation)
     return answer
+
+
+def _refuse_other_schema(request: HttpRequest, actor: Actor, row: Slot) -> None:
+    """Errors: SchemaChanged, where the page asked under another schema. A retry of an answer that was taken is none."""
+    asked, (now, _body) = request.POST.get("schema"), Schema.known(row.task.schema_id)
+    if asked and asked != now and not Annotation.objects.filter(actor=actor, key=request.POST.get("key", "")).exists():
+        raise SchemaChanged(_("The questions of this task were changed while you had it open."))
+
+
+def _why_surplus(annotation: Annotation) -> str:
+    """`own`: the same person had answered the task already, in another tab for one."""
+    if not annotation.surplus:
+        return ""
+    mine = Annotation.objects.filter(task=annotation.task_id, actor=annotation.actor_id, counted=True)
+    return "own" if mine.exists() else "other"
 
 
 @small_request
@@ -154,8 +186,14 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
     annotation = get_annotation_for(actor, request.POST.get("annotation", ""))
     claim = slots.undo(actor=actor, annotation=annotation)
-    answer = to_page(questions_of(annotation.task), answer_as_shown(actor, annotation))
-    return _article(request, actor, claim, answer)
+    return _article(request, actor, claim, answer_as_shown(actor, annotation))
+
+
+@small_request
+def again(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
+    """A task that is still the actor's, as it stands now: after the server refused an answer, or the schema changed."""
+    actor = get_member_for(request, slug, *EVERYBODY)
+    return _article(request, actor, slots.heartbeat(actor=actor, slot=get_slot_for(actor, slot), token=_token(request)))
 
 
 @small_request
@@ -168,17 +206,26 @@ def skip(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
 
 
 @small_request
+def unskip(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
+    """The task passed over last, back again."""
+    actor = get_member_for(request, slug, *EVERYBODY)
+    return _article(request, actor, slots.unskip(actor=actor, slot=get_slot_for(actor, slot)))
+
+
+@small_request
 def heartbeat(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
-    claim = slots.heartbeat(actor=actor, slot=get_slot_for(actor, slot), token=_token(request))
+    row = get_slot_for(actor, slot)
+    claim = slots.heartbeat(actor=actor, slot=row, token=_token(request))
     slots.keep_waiting(actor=actor, slot_ids=slot_ids_for(actor, request.POST.getlist("holding")))
-    return JsonResponse({"lease_expires": claim.expires_at.isoformat()})
+    schema, _body = Schema.known(row.task.schema_id)
+    return JsonResponse({"lease_expires": claim.expires_at.isoformat(), "schema": schema})
 
 
 @small_request
 def draft(request: HttpRequest, slug: str, slot: str) -> HttpResponse:
     actor = get_member_for(request, slug, *EVERYBODY)
-    saved = slots.save_draft(actor=actor, task=get_slot_for(actor, slot).task, answers=_json(request))
+    saved = slots.save_draft(actor=actor, task=get_slot_for(actor, slot).task, answers=posted_json(request))
     return JsonResponse({"saved_at": saved.saved_at.isoformat()})
 
 
@@ -195,12 +242,14 @@ def _article(
     barred: Barred | None = None,
 ) -> HttpResponse:
     if claim is None:
-        context = {"project": actor.project, "barred": barred}
-        html = render_to_string("annotation/_empty.html", context, request)
+        context = {"project": actor.project, "barred": barred, "sensitive": sensitive.standing_of(actor)}
+        parts: list[str] = [render_to_string("annotation/_empty.html", context, request)]
     else:
         slot = as_shown(served(actor, claim), answer)
-        html = render_to_string(slot["template"], {"slot": slot, "project": actor.project}, request)
-    response = HttpResponse(html)
+        known = slot["schema"] in request.POST.getlist("knows")
+        parts = [] if known else [controls_html(slot["schema"], slot["questions"])]
+        parts.append(render_to_string("annotation/_task.html", {"slot": slot, "project": actor.project}, request))
+    response = HttpResponse("".join(parts))
     response["X-Done-Count"] = str(done_by(actor))
     return response
 
@@ -212,14 +261,14 @@ def _token(request: HttpRequest) -> uuid.UUID:
         raise Invalid("lease: needs the token that came with the task") from error
 
 
-def _json(request: HttpRequest) -> Any:
+def posted_json(request: HttpRequest) -> Any:
     try:
         return json.loads(request.POST.get("answer", ""))
     except (ValueError, RecursionError) as error:
         raise Invalid("answer: is not JSON") from error
 
 
-def _seconds(request: HttpRequest) -> float | None:
+def posted_seconds(request: HttpRequest) -> float | None:
     try:
         seconds = float(request.POST.get("seconds", ""))
     except ValueError:

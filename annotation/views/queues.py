@@ -108,7 +108,7 @@ def queue_turn(request: HttpRequest, slug: str, queue: str, action: str) -> Http
     try:
         TURNS[action](actor=actor, queue=row)
     except DomainError as error:
-        messages.error(request, " ".join(part for part in (error.detail, error.hint) if part))
+        messages.error(request, error.told)
     else:
         messages.success(
             request, _("The queue %(name)s is %(state)s.") % {"name": row, "state": Queue.State(row.state).label}
@@ -173,7 +173,7 @@ def group_turn(request: HttpRequest, slug: str, group: str, action: str) -> Http
     except NotFound as error:
         messages.error(request, error.detail)
     except DomainError as error:
-        messages.error(request, " ".join(part for part in (error.detail, error.hint) if part))
+        messages.error(request, error.told)
     return redirect("groups", slug)
 
 

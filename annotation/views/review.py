@@ -13,13 +13,15 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import EVERYBODY, MANAGERS, REVIEWERS, role_of
-from annotation.answer_words import in_words, settle_choices
+from annotation.answer_words import in_words, shown_in, summary_of
 from annotation.errors import OwnWork
-from annotation.forms.review import WatchForm, decision_from
+from annotation.forms.review import OWN, WatchForm, decision_from
 from annotation.models import Case
+from annotation.page_form import can_be_asked, controls_of
 from annotation.selectors import reviews as selectors
 from annotation.services import reviews
 from annotation.services.settling import reopen_case, settle
+from ground.digests import digest_of
 from ground.errors import DomainError, NotFound
 
 PAGE = 50
@@ -118,7 +120,7 @@ def case(request: HttpRequest, slug: str, case: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, actor, found)
     try:
-        settle(actor=actor, case=found, decision=decision_from(request.POST, found.task.schema.body["questions"]))
+        settle(actor=actor, case=found, decision=decision_from(request.POST))
     except DomainError as error:
         return _page(request, actor, selectors.get_case_for(actor, case), error=error)
     messages.success(request, _("Settled. Its annotators are told."))
@@ -173,26 +175,32 @@ def _page(
 
 def _shown(actor: Actor, found: Case, posted: Any, authors: dict[str, Actor]) -> dict[str, Any]:
     shown = selectors.shown_case(actor, found)
-    questions = shown["content"]["questions"]
+    content, schema = shown["content"], found.task.schema
+    questions = content["questions"]
+    seen = shown_in(content["data"], content["prompt"], content["candidates"])
     for answer in shown["answers"]:
         name = answer["id"]
-        answer["entries"] = in_words(questions, answer["answers"])
-        answer["summary"] = "; ".join(entry["judgement"] for entry in answer["entries"])
+        answer["entries"] = in_words(questions, answer["answers"], seen)
+        answer["summary"] = summary_of(questions, answer["answers"])
+        answer["same"] = _judgements_alone(answer["answers"])
         answer["verdict"] = posted.get(f"verdict-{name}", answer["verdict"])
         answer["comment"] = posted.get(f"comment-{name}", answer["comment"])
         answer["author"] = authors.get(name)
-    choices = settle_choices(questions)
-    for choice in choices:
-        choice["said"] = posted.getlist(f"own-{choice['name']}") if posted else []
     return {
         "case": shown,
-        "stands": in_words(questions, shown["stands"]) if shown["stands"] else [],
-        "choices": choices,
+        "stands": in_words(questions, shown["stands"], seen) if shown["stands"] else [],
+        "form": controls_of(schema.public_id, questions) if can_be_asked(questions) else None,
+        "own_answer": posted.get(OWN, ""),
         "causes": Case.Cause.choices,
         "cause_text": _cause(found),
         "reopens": found.state == Case.State.SETTLED and (role_of(actor) in MANAGERS or found.reviewer_id == actor.pk),
         "lease_minutes": int(reviews.LEASE.total_seconds() // 60),
     }
+
+
+def _judgements_alone(answers: dict[str, Any]) -> str:
+    """The same for answers that judge the same, whatever was written beside them."""
+    return digest_of({name: {**said, "reason": "", "flags": []} for name, said in answers.items()})
 
 
 @login_required
@@ -207,8 +215,9 @@ def rulings(request: HttpRequest, slug: str) -> HttpResponse:
     found = list(selectors.rulings_for(actor)[page * RULINGS : (page + 1) * RULINGS + 1])
     shown = selectors.shown_rulings(actor, found[:RULINGS])
     for ruling in shown:
-        ruling["entries"] = in_words(ruling["questions"], ruling["answers"])
-        ruling["now"] = in_words(ruling["questions"], ruling["stands"]) if ruling["stands"] else []
+        seen = shown_in(ruling["data"], ruling["prompt"], ruling["candidates"])
+        ruling["entries"] = in_words(ruling["questions"], ruling["answers"], seen)
+        ruling["now"] = in_words(ruling["questions"], ruling["stands"], seen) if ruling["stands"] else []
     context = {
         "project": actor.project,
         "place": "label",

@@ -36,6 +36,7 @@ from annotation.services import bulk, slots, views
 from annotation.services import tasks as task_services
 from ground.errors import DomainError, Invalid
 from ground.formats import number
+from ground.forms import told
 from jobs.services import request_cancel
 
 LATEST_EDITS = 5
@@ -260,15 +261,13 @@ def edit_action(request: HttpRequest, slug: str, edit: str, action: str) -> Http
     """Undo a deletion, or stop a change that is at work."""
     actor = get_member_for(request, slug, *MANAGERS)
     row = reads.get_edit_for(actor, edit)
-    try:
+    with told(request):
         if action == "undo":
             bulk.undo_deletion(actor=actor, edit=row)
             messages.success(request, _("The deletion is being undone."))
         elif row.job is not None:
             request_cancel(actor=actor, job=row.job)
             messages.success(request, _("The change stops. What was changed so far stays changed."))
-    except DomainError as error:
-        messages.error(request, f"{error.detail} {error.hint}".strip())
     return redirect(reverse("tasks", args=[slug]) + "#changes")
 
 
@@ -278,12 +277,14 @@ def task(request: HttpRequest, slug: str, task: str) -> HttpResponse:
     actor = get_member_for(request, slug, *REVIEWERS)
     row = reads.get_task_for(actor, task)
     found = reads.task_with_all(actor, row)
-    fields = {one["name"]: one["text"] for one in row.schema.body.get("fields", [])}
+    fields = row.schema.body.get("fields", [])
+    names = {field["name"] for field in fields}
     context = {
         **_frame(actor),
         "row": row,
         "task": found,
-        "texts": [(fields.get(name, name), value) for name, value in found["data"].items()],
+        "fields": fields,
+        "others": [(name, _cell(value)) for name, value in found["data"].items() if name not in names],
         "metadata": [(name, _cell(value)) for name, value in row.metadata.items()],
         "forms": list(_forms(actor, row)),
         "archived": row.state == Task.State.ARCHIVED,
@@ -304,10 +305,8 @@ def task_action(request: HttpRequest, slug: str, task: str, action: str) -> Http
     """Priority, overlap, batch, archive or restore of one task; done at once."""
     actor = get_member_for(request, slug, *MANAGERS)
     row = reads.get_task_for(actor, task)
-    try:
+    with told(request):
         messages.success(request, _act(actor, row, action, request))
-    except DomainError as error:
-        messages.error(request, f"{error.detail} {error.hint}".strip())
     return redirect("task", slug, task)
 
 
@@ -337,10 +336,8 @@ def _act(actor: Actor, row: Task, action: str, request: HttpRequest) -> str:
 def retract(request: HttpRequest, slug: str, task: str, annotation: str) -> HttpResponse:
     """Take an answer back, with a reason."""
     actor = get_member_for(request, slug, *MANAGERS)
-    try:
+    with told(request):
         found = get_annotation_for(actor, annotation)
         slots.retract(actor=actor, annotation=found, reason=request.POST.get("reason", "").replace("\x00", "")[:2000])
         messages.success(request, _("The answer is retracted; its place is open again."))
-    except DomainError as error:
-        messages.error(request, f"{error.detail} {error.hint}".strip())
     return redirect("task", slug, task)
