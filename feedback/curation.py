@@ -3,10 +3,12 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from feedback.data import Example, Judgement, Pair, Thumb
+from feedback.data import Example, Judgement, Pair, Shown, Thumb
 
 TIE, BOTH_BAD, SPLIT, IDENTICAL, REPEATED = "tie", "both_bad", "split_vote", "identical_texts", "repeated"
+TURNED = {"first": "second", "second": "first"}
 
 
 def split_of(*, prompt_digest: str, held_out: bool, seed: int, test_share: float) -> str:
@@ -17,6 +19,19 @@ def split_of(*, prompt_digest: str, held_out: bool, seed: int, test_share: float
     return "test" if int.from_bytes(drawn[:8], "big") < test_share * 2**64 else "train"
 
 
+def together(prompts: Iterable[int], roots: Iterable[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+    """Prompt → all that must fall on its side of the split, sorted: the turns of a conversation share what was said before.
+
+    `roots` are pairs of a prompt and the one its conversation began with.
+    """
+    found: dict[int, set[int]] = {prompt: {prompt} for prompt in prompts}
+    for prompt, root in roots:
+        whole = found.setdefault(prompt, {prompt}) | found.setdefault(root, {root})
+        for member in whole:
+            found[member] = whole
+    return {prompt: tuple(sorted(whole)) for prompt, whole in found.items()}
+
+
 def pairs_from(
     judgements: Iterable[Judgement], *, text_digests: Mapping[int, str]
 ) -> tuple[list[Pair], dict[str, int]]:
@@ -24,6 +39,10 @@ def pairs_from(
 
     `judgements` come oldest first. An actor has one vote on a pair, the last one given, whatever order the pair was shown in.
     The side with more votes is chosen, unless more people said tie, or both bad; its weight is its share of all the votes.
+
+    A ranking of k responses implies k(k-1)/2 pairs, which are not as many judgements: they share a weight of one, as the pairs of a
+    prompt share one term of the loss in Ouyang et al. 2022 (InstructGPT), section 3.5. `group` names them for a trainer that
+    batches them.
     """
     votes, repeated = _last_votes(judgements)
     dropped: Counter[str] = Counter({REPEATED: repeated} if repeated else {})
@@ -36,56 +55,110 @@ def pairs_from(
             dropped[IDENTICAL] += 1
         else:
             pairs.append(found)
-    return pairs, dict(sorted(dropped.items()))
+    return _weighed(pairs), dict(sorted(dropped.items()))
 
 
 PairKey = tuple[int, int, int]
 
 
-def _last_votes(judgements: Iterable[Judgement]) -> tuple[dict[PairKey, dict[int, tuple[str, str]]], int]:
-    """Pair → actor → (outcome as seen from the smaller key, source)."""
-    votes: dict[PairKey, dict[int, tuple[str, str]]] = defaultdict(dict)
+def _last_votes(judgements: Iterable[Judgement]) -> tuple[dict[PairKey, dict[int, Judgement]], int]:
+    """Pair → actor → the judgement as seen from the smaller key."""
+    votes: dict[PairKey, dict[int, Judgement]] = defaultdict(dict)
     repeated = 0
     for judgement in judgements:
         left, right = sorted((judgement.first, judgement.second))
         cast = votes[judgement.prompt, left, right]
         repeated += judgement.actor in cast
-        cast[judgement.actor] = (_seen_from(left, judgement), judgement.source)
+        cast[judgement.actor] = judgement if judgement.first == left else _turned(judgement)
     return votes, repeated
 
 
-def _seen_from(left: int, judgement: Judgement) -> str:
-    turned = {"first": "second", "second": "first"}
-    same_way = judgement.first == left
-    return judgement.outcome if same_way else turned.get(judgement.outcome, judgement.outcome)
+def _turned(judgement: Judgement) -> Judgement:
+    """The same, its sides exchanged."""
+    aspects = {
+        name: {**said, "choice": TURNED.get(said["choice"], said["choice"])} for name, said in judgement.aspects.items()
+    }
+    return replace(
+        judgement,
+        first=judgement.second,
+        second=judgement.first,
+        outcome=TURNED.get(judgement.outcome, judgement.outcome),
+        aspects=aspects,
+    )
 
 
-def _decide(prompt: int, left: int, right: int, cast: Sequence[tuple[str, str]]) -> Pair | str:
-    counted = Counter(outcome for outcome, _source in cast)
+def _decide(prompt: int, left: int, right: int, cast: Sequence[Judgement]) -> Pair | str:
+    counted = Counter(vote.outcome for vote in cast)
     first, second, tie, neither = (counted[name] for name in ("first", "second", "tie", "neither"))
     most = max(first, second)
     if tie > most or neither > most:
         return TIE if tie >= neither else BOTH_BAD
     if first == second:
         return SPLIT
-    chosen, rejected = (left, right) if first > second else (right, left)
-    sources = tuple(sorted(source for _outcome, source in cast))
-    return Pair(prompt=prompt, chosen=chosen, rejected=rejected, weight=round(most / len(cast), 6), sources=sources)
+    side, chosen, rejected = ("first", left, right) if first > second else ("second", right, left)
+    bad = sum(vote.all_bad for vote in cast if vote.outcome == side)
+    return Pair(
+        prompt=prompt,
+        chosen=chosen,
+        rejected=rejected,
+        weight=most / len(cast),
+        sources=tuple(sorted(vote.source for vote in cast)),
+        group=min((vote.group for vote in cast if vote.group), default=""),
+        margin=_margin(cast, side),
+        all_bad=bad * 2 > most,
+        aspects=_aspects(cast, side),
+        several=any(vote.several for vote in cast),
+    )
 
 
-def examples_from(pairs: Iterable[Pair], thumbs: Iterable[Thumb], *, text_digests: Mapping[int, str]) -> list[Example]:
-    """Responses to imitate: chosen in a pair (a correction is), or with more thumbs up than down.
+def _margin(cast: Sequence[Judgement], side: str) -> float | None:
+    """Mean strength seen from the chosen side: other choices count against it, ties as 0. None where nobody said how much."""
+    if not any(vote.strength for vote in cast):
+        return None
+    signed = [
+        (vote.strength or 0) * (1 if vote.outcome == side else -1)
+        for vote in cast
+        if vote.strength or vote.outcome == "tie"
+    ]
+    return round(max(0.0, sum(signed) / len(signed)), 6)
 
-    Never one that lost in another pair or has more thumbs down than up; each text once per prompt.
+
+def _aspects(cast: Sequence[Judgement], side: str) -> dict[str, dict[str, int]]:
+    """Votes by aspect, seen from the chosen side."""
+    seen = {side: "chosen", TURNED[side]: "rejected"}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for vote in cast:
+        for name, said in vote.aspects.items():
+            found[name][seen.get(said["choice"], said["choice"])] += 1
+    return {name: dict(sorted(counts.items())) for name, counts in sorted(found.items())}
+
+
+def _weighed(pairs: Sequence[Pair]) -> list[Pair]:
+    sizes = Counter(pair.group for pair in pairs if pair.group)
+    return [
+        replace(pair, weight=round(pair.weight / sizes.get(pair.group, 1), 6), group_size=sizes.get(pair.group, 1))
+        for pair in pairs
+    ]
+
+
+def examples_from(
+    pairs: Iterable[Pair], thumbs: Iterable[Thumb], written: Iterable[Shown] = (), *, text_digests: Mapping[int, str]
+) -> list[Example]:
+    """Responses to imitate: written or let stand by a person, chosen in a pair, or with more thumbs up than down.
+
+    Never one that lost in a pair, has more thumbs down than up, or was chosen only as the least bad; each text once per prompt.
     """
     pairs = list(pairs)
     liked, balance = _liked(thumbs)
     rejected = {pair.rejected for pair in pairs}
+    several = {pair.chosen for pair in pairs if pair.several}
     chosen: dict[tuple[int, int], list[str]] = defaultdict(list)
     for pair in pairs:
-        chosen[pair.prompt, pair.chosen].extend(pair.sources)
+        if not pair.all_bad:
+            chosen[pair.prompt, pair.chosen].extend(pair.sources)
+    shown, origins = _written(written)
     found: dict[tuple[int, str], Example] = {}
-    for origin, offered in (("chosen", chosen), ("thumb", liked)):
+    for origin, offered in (("", shown), ("chosen", chosen), ("thumb", liked)):
         for (prompt, completion), sources in sorted(offered.items()):
             if completion in rejected or balance[completion] < 0:
                 continue
@@ -95,10 +168,21 @@ def examples_from(pairs: Iterable[Pair], thumbs: Iterable[Thumb], *, text_digest
             found[key] = Example(
                 prompt=prompt,
                 completion=before.completion if before else completion,
-                origin=before.origin if before else origin,
+                origin=before.origin if before else origin or origins[completion],
                 sources=merged,
+                several=bool(before and before.several) or completion in several or not origin,
             )
     return sorted(found.values(), key=lambda example: (example.prompt, example.completion))
+
+
+def _written(written: Iterable[Shown]) -> tuple[dict[tuple[int, int], list[str]], dict[int, str]]:
+    """(prompt, completion) → who wrote it or let it stand, and the first origin of each completion."""
+    sources: dict[tuple[int, int], list[str]] = defaultdict(list)
+    origins: dict[int, str] = {}
+    for one in written:
+        sources[one.prompt, one.completion].append(one.source)
+        origins.setdefault(one.completion, one.origin)
+    return sources, origins
 
 
 def _liked(thumbs: Iterable[Thumb]) -> tuple[dict[tuple[int, int], list[str]], Counter[int]]:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ JSON = dict[str, Any]
 MANIFEST = "manifest.json"
 LINEAGE = "lineage.jsonl"
 DATA = ("preference_train.jsonl", "preference_test.jsonl", "sft_train.jsonl", "sft_test.jsonl")
+"""Always there, also empty. Any other file is there where it has rows."""
 
 
-def write_folder(folder: Path, *, rows: Iterable[tuple[str, JSON, JSON]], manifest: JSON) -> None:
+def write_folder(folder: Path, *, rows: Iterable[tuple[str, JSON, JSON]], manifest: JSON | Callable[[], JSON]) -> None:
     """Write every row to its file, with its lineage beside it, and the manifest last.
 
-    `rows` are (file, row, lineage); the manifest is completed with each file's sha256 and rows. Half-written folders of a
-    process that died are swept away. When two write at once, the first to rename wins. Errors: OSError, after cleaning up.
+    `rows` are (file, row, lineage); the manifest, or what makes it once the rows went by, is completed with each file's sha256 and
+    rows. Half-written folders of a process that died are swept away. When two write at once, the first to rename wins. Errors:
+    OSError, after cleaning up.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left_over in folder.parent.glob(f".{folder.name}.*.part"):
@@ -30,7 +32,8 @@ def write_folder(folder: Path, *, rows: Iterable[tuple[str, JSON, JSON]], manife
     try:
         part.mkdir()
         files = _write_data(part, rows)
-        _write_whole(part / MANIFEST, canonical_json({**manifest, "files": files}) + b"\n")
+        told = manifest() if callable(manifest) else manifest
+        _write_whole(part / MANIFEST, canonical_json({**told, "files": files}) + b"\n")
         _sync_folder(part)
         _rename(part, folder)
     finally:
@@ -50,6 +53,8 @@ def _write_data(part: Path, rows: Iterable[tuple[str, JSON, JSON]]) -> dict[str,
     writers = {name: _Lines(part / name) for name in (*DATA, LINEAGE)}
     try:
         for name, row, lineage in rows:
+            if name not in writers:
+                writers[name] = _Lines(part / name)
             digest = writers[name].add(row)
             writers[LINEAGE].add({"file": name, "line": writers[name].rows, "digest": digest, **lineage})
         return {name: writer.finish() for name, writer in writers.items()}

@@ -55,6 +55,13 @@ class Preference(models.Model):
         TIE = "tie", _("equal")
         NEITHER = "neither", _("both bad")
 
+    class Origin(models.TextChoices):
+        COMPARISON = "comparison", _("two responses compared")
+        RANKING = "ranking", _("implied by a ranking")
+        REWRITE = "rewrite", _("a better response written")
+        CORRECTION = "correction", _("a response corrected")
+        CHAT = "chat", _("a reply chosen in a live chat")
+
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="preferences")
     annotation = models.ForeignKey(
         Annotation, on_delete=models.PROTECT, null=True, blank=True, related_name="preferences"
@@ -63,11 +70,25 @@ class Preference(models.Model):
         FeedbackEvent, on_delete=models.PROTECT, null=True, blank=True, related_name="preferences"
     )
     projector = models.PositiveSmallIntegerField(help_text="version of the projection that made this row")
+    part = models.CharField(max_length=120, blank=True, default="", help_text="of its source; empty: all it prefers")
+    origin = models.CharField(max_length=12, choices=Origin.choices, default=Origin.COMPARISON)
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="preferences")
+    root = models.ForeignKey(
+        Prompt,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="where the conversation began; a split never parts the two",
+    )
     first = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="+")
     second = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="+")
     outcome = models.CharField(max_length=8, choices=Outcome.choices)
     strength = models.PositiveSmallIntegerField(null=True, blank=True, help_text="1 slightly, 2 clearly, 3 much")
+    all_bad = models.BooleanField(default=False, help_text="preferred, but said to be bad too: not to be imitated")
+    aspects = models.JSONField(
+        default=dict, blank=True, help_text="name to {choice, strength}, of `first` and `second`"
+    )
     first_shown_first = models.BooleanField(null=True, help_text="whether `first` stood first on the screen")
     actor = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="preferences")
     created_at = models.DateTimeField()
@@ -75,7 +96,7 @@ class Preference(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["annotation", "projector"], name="preference_once_per_annotation"),
+            models.UniqueConstraint(fields=["annotation", "projector", "part"], name="preference_once_per_part"),
             models.UniqueConstraint(fields=["event", "projector"], name="preference_once_per_event"),
             models.CheckConstraint(
                 condition=Q(annotation__isnull=False, event=None) | Q(annotation=None, event__isnull=False),
@@ -83,6 +104,41 @@ class Preference(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["project", "prompt"], name="preference_by_prompt")]
+
+
+class Demonstration(models.Model):
+    """A projection of responses that people wrote, or let stand, to be imitated: rebuildable, never the truth."""
+
+    class Origin(models.TextChoices):
+        DEMONSTRATION = "demonstration", _("written")
+        REWRITE = "rewrite", _("written to be better")
+        CORRECTION = "correction", _("corrected")
+        UNCHANGED = "unchanged", _("nothing to correct")
+        CHAT = "chat", _("written in a live chat")
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="demonstrations")
+    annotation = models.ForeignKey(Annotation, on_delete=models.PROTECT, related_name="demonstrations")
+    projector = models.PositiveSmallIntegerField(help_text="version of the projection that made this row")
+    part = models.CharField(max_length=120, help_text="of the annotation: the question, and the turn")
+    origin = models.CharField(max_length=16, choices=Origin.choices)
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="demonstrations")
+    root = models.ForeignKey(
+        Prompt,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="where the conversation began; a split never parts the two",
+    )
+    completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="+")
+    actor = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="demonstrations")
+    created_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["annotation", "projector", "part"], name="demonstration_once_per_part")
+        ]
 
 
 class Snapshot(Row):
@@ -115,8 +171,13 @@ class SnapshotRow(models.Model):
     file = models.CharField(max_length=60)
     line = models.PositiveIntegerField()
     digest = models.CharField(max_length=80)
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="+")
+    prompt = models.ForeignKey(
+        Prompt, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="empty: of no conversation"
+    )
     preferences = models.ManyToManyField(Preference, related_name="snapshot_rows")
+    annotations = models.ManyToManyField(
+        Annotation, related_name="snapshot_rows", help_text="those that say more than one preference"
+    )
     events = models.ManyToManyField(
         FeedbackEvent, related_name="snapshot_rows", help_text="thumbs, which prefer nothing"
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from measures.win_rate import WinRate
 
 WON, TIED, LOST = 1.0, 0.5, 0.0
+COMPARED = (Preference.Origin.COMPARISON, Preference.Origin.RANKING)
+"""What compares the responses shown. That a text somebody wrote is better than a response says nothing of two models."""
 
 
 def preferences_of(project: Project) -> QuerySet[Preference]:
@@ -65,12 +67,15 @@ def file_of(snapshot: Snapshot, name: str) -> Path:
 def rows_of(snapshot: Snapshot) -> QuerySet[SnapshotRow]:
     """The lines of its files with what stands behind each, in the order they were written."""
     return snapshot.rows.select_related("prompt").prefetch_related(
-        "preferences__annotation__actor", "preferences__event__actor", "events__actor"
+        "preferences__annotation__actor", "preferences__event__actor", "events__actor", "annotations__actor"
     ).order_by("pk")  # fmt: skip
 
 
 def annotations_behind(snapshot: Snapshot) -> QuerySet[Annotation]:
-    return Annotation.objects.filter(preferences__snapshot_rows__snapshot=snapshot).distinct()
+    preferred = Preference.objects.filter(snapshot_rows__snapshot=snapshot, annotation__isnull=False)
+    written = SnapshotRow.annotations.through.objects.filter(snapshotrow__snapshot=snapshot)
+    behind = Q(pk__in=preferred.values("annotation")) | Q(pk__in=written.values("annotation"))
+    return Annotation.objects.filter(behind)
 
 
 def feedback_behind(snapshot: Snapshot) -> QuerySet[FeedbackEvent]:
@@ -132,7 +137,8 @@ def _names_in(value: Any) -> Iterator[str]:
 def _ancestry(version: ModelVersion, snapshot: Snapshot) -> Ancestry:
     behind = Preference.objects.filter(snapshot_rows__snapshot=snapshot)
     thumbs = FeedbackEvent.objects.filter(snapshot_rows__snapshot=snapshot)
-    actors = set(behind.values_list("actor_id", flat=True)) | set(thumbs.values_list("actor_id", flat=True))
+    written = Annotation.objects.filter(snapshot_rows__snapshot=snapshot)
+    actors = {actor for rows in (behind, thumbs, written) for actor in rows.values_list("actor_id", flat=True)}
     return Ancestry(
         version=version,
         snapshot=snapshot,
@@ -151,7 +157,7 @@ def votes(*, project: Project, evaluation: Evaluation) -> list[Vote]:
     Answers rejected in review count no more, so they are no votes. (Agreement rests on the same answers: see `annotation.scoring`.)
     """
     said = Preference.objects.filter(project=project, projector=PROJECTOR, annotation__task__evaluation=evaluation)
-    said = said.filter(annotation__counted=True, annotation__settlement=False).order_by("pk")
+    said = said.filter(annotation__counted=True, annotation__settlement=False, origin__in=COMPARED).order_by("pk")
     rows = said.values_list("prompt_id", "actor_id", "outcome", "first__version_id", "second__version_id")
     challenger = evaluation.version_id
     return [

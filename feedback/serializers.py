@@ -223,7 +223,7 @@ class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
 class SnapshotRowSerializer(serializers.ModelSerializer[SnapshotRow]):
     """A line of a file and what stands behind it: annotations, and feedback from applications."""
 
-    prompt = serializers.CharField(source="prompt.public_id")
+    prompt = serializers.CharField(source="prompt.public_id", allow_null=True, default=None)
     annotations = serializers.SerializerMethodField()
     feedback = serializers.SerializerMethodField()
 
@@ -232,7 +232,8 @@ class SnapshotRowSerializer(serializers.ModelSerializer[SnapshotRow]):
         fields = ["file", "line", "digest", "prompt", "annotations", "feedback"]
 
     def get_annotations(self, row: SnapshotRow) -> list[str]:
-        return sorted(said.annotation.public_id for said in row.preferences.all() if said.annotation is not None)
+        preferred = {said.annotation.public_id for said in row.preferences.all() if said.annotation is not None}
+        return sorted(preferred | {said.public_id for said in row.annotations.all()})
 
     def get_feedback(self, row: SnapshotRow) -> list[str]:
         compared = [said.event.public_id for said in row.preferences.all() if said.event is not None]

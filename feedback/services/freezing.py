@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from accounts.services import MANAGERS, require_role
 from annotation.models import Annotation, Case, Task, Withdrawal
 from annotation.services.routing import drain_answers
 from feedback import files
-from feedback.curation import examples_from, pairs_from, split_of
-from feedback.data import Example, Judgement, Pair, Thumb
-from feedback.models import FeedbackEvent, Preference, Snapshot, SnapshotRow
+from feedback.curation import examples_from, pairs_from, split_of, together
+from feedback.data import Example, Judgement, Pair, Shown, Thumb
+from feedback.models import Demonstration, FeedbackEvent, Preference, Snapshot
 from feedback.projection import PROJECTOR
+from feedback.services.chunks import chunks
+from feedback.services.classifying import Classified, answers_to_classify, tasks_to_classify
+from feedback.services.lineage import record_rows
 from feedback.services.projecting import drain_outbox
 from ground.digests import digest_of_file
 from ground.errors import Forbidden, Invalid
@@ -36,7 +40,6 @@ RESOLUTIONS: dict[str, list[int]] = {
 """What a freeze may ask of the tasks its judgements come from. Feedback from applications has no task and always passes."""
 WIDEST_SHARE = 0.9
 LONGEST_NAME = 200
-_CHUNK = 500
 JSON = dict[str, Any]
 
 
@@ -84,10 +87,13 @@ def _catch_up(resolution: str) -> None:
 def _has_material(project: Project, resolution: str) -> bool:
     said = FeedbackEvent.objects.filter(project=project, withdrawn_at=None, completion__isnull=False, kind="thumb")
     found = _preferences(project).filter(_resolved(resolution), outcome__in=("first", "second"))
-    return found.exists() or said.exists()
+    written = _demonstrations(project).filter(_resolved(resolution))
+    classified = answers_to_classify(project).filter(task__resolution__in=RESOLUTIONS.get(resolution, []))
+    return found.exists() or written.exists() or said.exists() or classified.exists()
 
 
 def _resolved(resolution: str) -> Q:
+    """Of preferences and demonstrations; what no annotation said has no task to be resolved."""
     if resolution == ANY or resolution not in RESOLUTIONS:
         return Q()
     return Q(annotation=None) | Q(annotation__task__resolution__in=RESOLUTIONS[resolution])
@@ -100,8 +106,10 @@ def counts_by_resolution(project: Project) -> dict[str, int]:
 
 def _nothing_to_freeze() -> Invalid:
     return Invalid(
-        _("There are no usable preferences to freeze."),
-        hint=_("Have responses compared first: a pair needs one side that more people prefer."),
+        _("Nothing that was said could be learned from yet."),
+        hint=_(
+            "Have responses compared, corrected or written, or texts labelled: a pair needs a side that more people prefer."
+        ),
     )
 
 
@@ -145,52 +153,115 @@ def write_snapshot(job: Job) -> JSON:
 def _write(folder: Path, project: Project, spec: JSON) -> None:
     resolution = spec.get("resolution", ANY)
     (judgements, unresolved), thumbs = _judgements(project, resolution), _thumbs(project)
-    texts = _text_digests(
-        {key for said in judgements for key in (said.first, said.second)} | {t.completion for t in thumbs}
-    )
+    written = _written(project, resolution)
+    compared = {key for said in judgements for key in (said.first, said.second)}
+    texts = _text_digests(compared | {said.completion for said in thumbs} | {said.completion for said in written})
     pairs, dropped = pairs_from(judgements, text_digests=texts)
-    examples = examples_from(pairs, thumbs, text_digests=texts)
-    if not pairs and not examples:
+    examples = examples_from(pairs, thumbs, written, text_digests=texts)
+    tasks, left = tasks_to_classify(project, RESOLUTIONS[resolution])
+    if not pairs and not examples and not tasks:
         raise _nothing_to_freeze()
-    splits = _splits({pair.prompt for pair in pairs} | {example.prompt for example in examples}, spec)
+    prompts = {pair.prompt for pair in pairs} | {example.prompt for example in examples}
+    prompts |= {prompt for _task, prompt in tasks if prompt is not None}
+    splits = _splits(prompts, project, spec)
     settings_used = {**{name: spec[name] for name in ("test_share", "seed", "ties")}, "resolution": resolution}
-    manifest = {
-        "schema_version": 1,
-        "projector": PROJECTOR,
-        "spec": settings_used,
-        "counts": {
-            "judgements": len(judgements),
-            "actors": len({said.actor for said in judgements}),
-            "judgements_by": _by_kind(judgements),
-            "thumbs": len(thumbs),
-            "prompts": dict(sorted(Counter(splits.values()).items())),
-            "dropped": dropped | _counted({"unresolved": unresolved}) | _overruled(project) | _withdrawn(project),
-        },
-    }
+    spoke = {said.source: said.actor for said in judgements} | {said.source: said.actor for said in written}
+    classified = Classified(tasks, splits, spec)
+
+    def manifest() -> JSON:
+        if not pairs and not examples and not classified.rows:
+            raise _nothing_to_freeze()
+        actors = {**spoke, **classified.actors()}
+        return {
+            "schema_version": 1,
+            "projector": PROJECTOR,
+            "spec": settings_used,
+            "counts": {
+                "judgements": len(actors),
+                "actors": len(set(actors.values())),
+                "judgements_by": _by_kind(list(actors.values())),
+                "thumbs": len(thumbs),
+                **_counted({"written": len(written), "classified": classified.rows}),
+                "prompts": dict(sorted(Counter(splits.values()).items())),
+                "dropped": dropped
+                | _counted({"unresolved": unresolved + left})
+                | _overruled(project)
+                | _withdrawn(project),
+            },
+        }
+
     rows = (*_pair_rows(pairs, splits), *_example_rows(examples, splits))
-    files.write_folder(folder, rows=_with_texts(rows), manifest=manifest)
+    files.write_folder(folder, rows=chain(_with_texts(rows), classified), manifest=manifest)
 
 
 def _preferences(project: Project) -> QuerySet[Preference]:
     return Preference.objects.filter(project=project, projector=PROJECTOR, withdrawn_at=None)
 
 
+def _demonstrations(project: Project) -> QuerySet[Demonstration]:
+    return Demonstration.objects.filter(project=project, projector=PROJECTOR, withdrawn_at=None)
+
+
 def _judgements(project: Project, resolution: str) -> tuple[list[Judgement], int]:
-    """All votes in force, oldest first, and how many had not come so far in review. One statement: one moment of the database."""
-    said = _preferences(project).order_by("created_at", "pk").annotate(resolution=F("annotation__task__resolution")).values_list(
-        "resolution", "annotation__public_id", "event__public_id", "prompt_id", "first_id", "second_id", "outcome", "actor_id"
+    """All votes in force, oldest first, and of how many answers the task had not come so far in review.
+
+    One statement: one moment of the database.
+    """
+    said = _preferences(project).order_by("created_at", "pk").annotate(
+        resolution=F("annotation__task__resolution"), task=F("annotation__task__public_id")
+    ).values_list(
+        "resolution", "annotation__public_id", "event__public_id", "prompt_id", "first_id", "second_id", "outcome", "strength",
+        "actor_id", "origin", "task", "all_bad", "aspects",
     )  # fmt: skip
     allowed: set[int | None] = {None}.union(RESOLUTIONS[resolution])
-    kept, left = [], 0
-    for resolved, annotation, event, prompt, first, second, outcome, actor in said.iterator(chunk_size=2000):
-        if resolved in allowed:
-            source = annotation or event
-            kept.append(
-                Judgement(source=source, prompt=prompt, first=first, second=second, outcome=outcome, actor=actor)
+    rows = list(said.iterator(chunk_size=2000))
+    told = Counter(annotation or event for _resolved, annotation, event, *_rest in rows)
+    kept, left = [], set()
+    for (
+        resolved,
+        annotation,
+        event,
+        prompt,
+        first,
+        second,
+        outcome,
+        strength,
+        actor,
+        origin,
+        task,
+        all_bad,
+        aspects,
+    ) in rows:
+        source = annotation or event
+        if resolved not in allowed:
+            left.add(source)
+            continue
+        kept.append(
+            Judgement(
+                source=source,
+                prompt=prompt,
+                first=first,
+                second=second,
+                outcome=outcome,
+                actor=actor,
+                strength=strength,
+                group=task if origin == Preference.Origin.RANKING else "",
+                several=told[source] > 1,
+                all_bad=all_bad,
+                aspects=aspects,
             )
-        else:
-            left += 1
-    return kept, left
+        )
+    return kept, len(left)
+
+
+def _written(project: Project, resolution: str) -> list[Shown]:
+    """What people wrote or let stand to be imitated, oldest first."""
+    rows = _demonstrations(project).filter(_resolved(resolution)).order_by("created_at", "pk")
+    said = rows.values_list("annotation__public_id", "prompt_id", "completion_id", "origin", "actor_id")
+    return [
+        Shown(source=source, prompt=prompt, completion=completion, origin=origin, actor=actor)
+        for source, prompt, completion, origin, actor in said
+    ]
 
 
 def _thumbs(project: Project) -> list[Thumb]:
@@ -204,12 +275,12 @@ def _thumbs(project: Project) -> list[Thumb]:
     ]
 
 
-def _by_kind(judgements: Sequence[Judgement]) -> dict[str, int]:
-    """Votes by who gave them: simulated ones are never passed off as people's."""
+def _by_kind(actors: Sequence[int]) -> dict[str, int]:
+    """Judgements by who gave them: simulated ones are never passed off as people's."""
     kinds: dict[int, str] = {}
-    for chunk in _chunks(sorted({said.actor for said in judgements})):
+    for chunk in chunks(sorted(set(actors))):
         kinds.update(Actor.objects.filter(pk__in=chunk).values_list("pk", "kind"))
-    return dict(sorted(Counter(kinds[said.actor] for said in judgements).items()))
+    return dict(sorted(Counter(kinds[actor] for actor in actors).items()))
 
 
 def _withdrawn(project: Project) -> dict[str, int]:
@@ -231,23 +302,31 @@ def _counted(counts: dict[str, int]) -> dict[str, int]:
 
 def _text_digests(keys: set[int]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for chunk in _chunks(sorted(keys)):
+    for chunk in chunks(sorted(keys)):
         found.update(Completion.objects.filter(pk__in=chunk).values_list("pk", "digest"))
     return found
 
 
-def _splits(prompts: set[int], spec: JSON) -> dict[int, str]:
+def _splits(prompts: set[int], project: Project, spec: JSON) -> dict[int, str]:
+    """Prompt → `train` or `test`. Prompts of one conversation go together: to the side that the first of them, by digest, has."""
+    roots = {
+        pair
+        for rows in (_preferences(project), _demonstrations(project))
+        for pair in rows.exclude(root=None).values_list("prompt_id", "root_id")
+    }
+    whole = together(prompts, roots)
+    known: dict[int, tuple[str, bool]] = {}
+    for chunk in chunks(sorted({key for members in whole.values() for key in members})):
+        rows = Prompt.objects.filter(pk__in=chunk).values_list("pk", "digest", "held_out")
+        known.update({key: (digest, held_out) for key, digest, held_out in rows})
     found: dict[int, str] = {}
-    for chunk in _chunks(sorted(prompts)):
-        for key, digest, held_out in Prompt.objects.filter(pk__in=chunk).values_list("pk", "digest", "held_out"):
-            found[key] = split_of(
-                prompt_digest=digest, held_out=held_out, seed=spec["seed"], test_share=spec["test_share"]
-            )
+    for prompt in prompts:
+        members = [known[key] for key in whole[prompt]]
+        digest, held_out = min(digest for digest, _held in members), any(held for _digest, held in members)
+        found[prompt] = split_of(
+            prompt_digest=digest, held_out=held_out, seed=spec["seed"], test_share=spec["test_share"]
+        )
     return found
-
-
-def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
 
 
 Planned = tuple[str, Pair | Example]
@@ -263,21 +342,23 @@ def _example_rows(examples: Sequence[Example], splits: dict[int, str]) -> Iterat
 
 def _with_texts(rows: Sequence[Planned]) -> Iterator[tuple[str, JSON, JSON]]:
     """Texts are read a few hundred rows at a time: a snapshot may be larger than memory."""
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         prompts = Prompt.objects.in_bulk({row.prompt for _name, row in chunk})
         completions = Completion.objects.in_bulk({key for _name, row in chunk for key in _responses(row)})
         rulings = _rulings({source for _name, row in chunk for source in row.sources})
         for name, row in chunk:
             prompt = prompts[row.prompt]
             cases = sorted({rulings[source] for source in row.sources if source in rulings})
-            lineage = {"prompt": prompt.public_id, "judgements": list(row.sources)}
+            lineage: JSON = {"prompt": prompt.public_id, "judgements": list(row.sources)}
+            if row.several:
+                lineage["responses"] = [completions[key].public_id for key in _responses(row)]
             yield name, _line(row, prompt, completions), lineage | ({"rulings": cases} if cases else {})
 
 
 def _rulings(sources: set[str]) -> dict[str, str]:
     """Public id of an annotation → of the case that settled its task last."""
     found: dict[str, str] = {}
-    for chunk in _chunks(sorted(sources)):
+    for chunk in chunks(sorted(sources)):
         tasks = dict(Annotation.objects.filter(public_id__in=chunk).values_list("public_id", "task_id"))
         settled = Case.objects.filter(task_id__in=set(tasks.values()), state=Case.State.SETTLED).order_by("pk")
         cases = dict(settled.values_list("task_id", "public_id"))
@@ -295,7 +376,18 @@ def _line(row: Pair | Example, prompt: Prompt, completions: dict[int, Completion
     spoken = [[{"role": "assistant", "content": completion.text}] for completion in said]
     common = {"id": "-".join(completion.public_id for completion in said), "prompt": prompt.messages}
     if isinstance(row, Pair):
-        return {**common, "chosen": spoken[0], "rejected": spoken[1], "weight": row.weight}
+        grouped = {"group": row.group, "group_size": row.group_size} if row.group_size > 1 else {}
+        margin = {} if row.margin is None else {"margin": row.margin}
+        metadata = {"metadata": {"aspects": row.aspects}} if row.aspects else {}
+        return {
+            **common,
+            "chosen": spoken[0],
+            "rejected": spoken[1],
+            "weight": row.weight,
+            **margin,
+            **grouped,
+            **metadata,
+        }
     return {**common, "completion": spoken[0], "origin": row.origin}
 
 
@@ -323,49 +415,9 @@ def _record(job: Job, result: JSON) -> Snapshot:
         files=result["files"],
         counts=result["counts"],
     )
-    for chunk in _chunks(result["lineage"]):
-        _record_rows(snapshot, chunk)
+    for chunk in chunks(result["lineage"]):
+        record_rows(snapshot, chunk)
     return snapshot
-
-
-def _record_rows(snapshot: Snapshot, lines: Sequence[JSON]) -> None:
-    prompts = dict(
-        Prompt.objects.filter(public_id__in={line["prompt"] for line in lines}).values_list("public_id", "pk")
-    )
-    rows = SnapshotRow.objects.bulk_create(
-        SnapshotRow(
-            snapshot=snapshot,
-            file=line["file"],
-            line=line["line"],
-            digest=line["digest"],
-            prompt_id=prompts[line["prompt"]],
-        )
-        for line in lines
-    )
-    preferences, thumbs = _sources({source for line in lines for source in line["judgements"]})
-    ways = [(row.pk, source) for row, line in zip(rows, lines, strict=True) for source in line["judgements"]]
-    ToPreference, ToEvent = SnapshotRow.preferences.through, SnapshotRow.events.through
-    ToPreference.objects.bulk_create(
-        ToPreference(snapshotrow_id=row, preference_id=preferences[source])
-        for row, source in ways
-        if source in preferences
-    )
-    ToEvent.objects.bulk_create(
-        ToEvent(snapshotrow_id=row, feedbackevent_id=thumbs[source]) for row, source in ways if source in thumbs
-    )
-
-
-def _sources(names: set[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Public id of an annotation or of feedback → its preference; of a thumb → its event."""
-    preferences: dict[str, int] = {}
-    thumbs: dict[str, int] = {}
-    for chunk in _chunks(sorted(names)):
-        current = Preference.objects.filter(projector=PROJECTOR)
-        for path in ("annotation__public_id", "event__public_id"):
-            preferences.update(current.filter(**{f"{path}__in": chunk}).values_list(path, "pk"))
-        events = FeedbackEvent.objects.filter(public_id__in=chunk, kind="thumb")
-        thumbs.update(events.values_list("public_id", "pk"))
-    return preferences, thumbs
 
 
 def verify_snapshot(snapshot: Snapshot) -> list[str]:

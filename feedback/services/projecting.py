@@ -5,20 +5,27 @@ commits, duplicates and two projectors at once all end in the same preferences. 
 reviewer's settlement counts for its task: then that alone is. An overruled answer keeps its row, withdrawn: win rates read it.
 """
 
-from collections.abc import Collection, Iterable
+import logging
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Prefetch, Q, QuerySet
 
 from accounts.models import Project
 from annotation.models import Annotation, Candidate
-from feedback.data import Candidacy, Projected
-from feedback.models import FeedbackEvent, Preference
-from feedback.projection import PROJECTOR, from_annotation, from_comparison, from_correction
+from feedback import chats
+from feedback.data import Candidacy, Projected, Written
+from feedback.models import Demonstration, FeedbackEvent, Preference
+from feedback.projection import PROJECTOR, from_comparison, from_correction, meaning_of
 from ground import clock
+from ground.errors import Invalid
 from jobs.models import Outbox
-from models_registry.models import Completion
+from models_registry.models import Completion, Prompt
+from models_registry.services import keep_prompt, write_completion
+
+log = logging.getLogger(__name__)
 
 CONSUMER = "preferences"
 OF_ANNOTATIONS = ("annotation.submitted", "annotation.withdrawn", "annotation.settled")
@@ -79,19 +86,31 @@ def _project_annotations(keys: Collection[int]) -> None:
     wanted = Q(pk__in=keys) | Q(task_id__in=list(settled))
     locked = Annotation.objects.filter(wanted).select_for_update(of=("self",), no_key=True).order_by("pk")
     candidates = Candidate.objects.select_related("completion").defer("completion__text")
-    rows = locked.select_related("task__schema", "withdrawal").prefetch_related(
+    rows = locked.select_related("task__schema", "task__prompt__project", "actor", "withdrawal").prefetch_related(
         Prefetch("task__candidates", candidates)
     )
     overruled = _settled_at({annotation.task_id for annotation in rows})
-    kept: list[Preference] = []
+    texts = _texts_of(keys=[annotation.pk for annotation in rows])
+    talks = chats.replies_in(rows)
+    preferred: list[Preference] = []
+    shown: list[Demonstration] = []
     for annotation in rows:
         if annotation.counted:
             at = None if annotation.settlement else overruled.get(annotation.task_id)
-            kept.extend(_of_annotation(annotation, withdrawn_at=at))
+            said = _of_annotation(annotation, texts.get(annotation.pk, {}), talks)
+            for preference in said[0]:
+                preference.withdrawn_at = at
+            for written in said[1]:
+                written.withdrawn_at = at
+            preferred.extend(said[0])
+            shown.extend(said[1])
         else:
-            said = getattr(annotation, "withdrawal", None)
-            _withdraw(Preference.objects.filter(annotation=annotation), said.created_at if said else clock.now())
-    _write(kept, source="annotation")
+            withdrawal = getattr(annotation, "withdrawal", None)
+            at = withdrawal.created_at if withdrawal else clock.now()
+            _withdraw(Preference.objects.filter(annotation=annotation), at)
+            _withdraw(Demonstration.objects.filter(annotation=annotation), at)
+    _write(preferred, source=("annotation", "projector", "part"))
+    _write_demonstrations(shown)
 
 
 def _settled_at(tasks: Collection[int]) -> dict[int, datetime]:
@@ -100,20 +119,101 @@ def _settled_at(tasks: Collection[int]) -> dict[int, datetime]:
     return dict(settlements.values_list("task_id", "created_at"))
 
 
-def _of_annotation(annotation: Annotation, *, withdrawn_at: datetime | None) -> list[Preference]:
+Texts = Mapping[str, tuple[Prompt, Completion]]
+"""Part of an annotation → what was written there, and the prompt it answers."""
+
+
+def _texts_of(*, keys: Collection[int]) -> dict[int, dict[str, tuple[Prompt, Completion]]]:
+    """What earlier projections made of these annotations' texts: a text becomes a completion once."""
+    found: dict[int, dict[str, tuple[Prompt, Completion]]] = {}
+    rows = Demonstration.objects.filter(annotation__in=keys).select_related("prompt", "completion")
+    for row in rows.defer("completion__text"):
+        found.setdefault(row.annotation_id, {})[row.part] = (row.prompt, row.completion)
+    return found
+
+
+def _of_annotation(
+    annotation: Annotation, texts: Texts, talks: chats.Replies
+) -> tuple[list[Preference], list[Demonstration]]:
     if annotation.task.is_gold:
-        return []  # it tells of its author; what is right was known before
-    projected = from_annotation(
+        return [], []  # it tells of its author; what is right was known before
+    meaning = meaning_of(
         questions=annotation.task.schema.body["questions"],
         answers=annotation.answers,
         candidates=[_candidacy(row.completion, row.ordinal) for row in annotation.task.candidates.all()],
         display_order=annotation.display_order,
     )
-    if projected is None:
-        return []
-    row = _row(projected, annotation, annotation=annotation)
-    row.withdrawn_at = withdrawn_at
-    return [row]
+    preferred = [_row(projected, annotation, annotation=annotation) for projected in meaning.preferences]
+    for projected, root in chats.preferred_in(annotation, talks):
+        row = _row(projected, annotation, annotation=annotation)
+        row.root_id = root if root != projected.prompt else None
+        preferred.append(row)
+    shown = []
+    for written in meaning.written:
+        kept = texts.get(written.part) or _kept(annotation, written)
+        if kept is not None:
+            shown.append(_demonstration(annotation, written, *kept))
+            preferred.extend(_over(annotation, written, *kept))
+    return preferred, shown
+
+
+def _kept(annotation: Annotation, written: Written) -> tuple[Prompt, Completion] | None:
+    """The prompt and the completion, made on first sight, in the name of whoever wrote it. None where there is no prompt."""
+    prompt = annotation.task.prompt
+    if prompt is None:
+        return None
+    if written.completion is not None:
+        return prompt, Completion.objects.select_related("prompt").get(pk=written.completion)
+    if written.before:
+        prompt = keep_prompt(
+            project=prompt.project,
+            messages=[*prompt.messages, *(dict(turn) for turn in written.before)],
+            metadata={"source": "demonstration", "root": prompt.public_id},
+            held_out=prompt.held_out,
+        )
+    external_id = f"{annotation.public_id}:{written.part}"
+    try:
+        made = write_completion(actor=annotation.actor, prompt=prompt, text=written.text, external_id=external_id)
+    except Invalid as refused:
+        log.warning("%s is no completion: %s", external_id, refused.detail)
+        return None
+    return prompt, made
+
+
+def _demonstration(annotation: Annotation, written: Written, prompt: Prompt, completion: Completion) -> Demonstration:
+    return Demonstration(
+        project_id=annotation.project_id,
+        annotation=annotation,
+        projector=PROJECTOR,
+        part=written.part,
+        origin=written.origin,
+        prompt=prompt,
+        root=annotation.task.prompt if prompt.pk != annotation.task.prompt_id else None,
+        completion=completion,
+        actor_id=annotation.actor_id,
+        created_at=annotation.created_at,
+    )
+
+
+def _over(annotation: Annotation, written: Written, prompt: Prompt, completion: Completion) -> list[Preference]:
+    """What was written is preferred to what it was written to better."""
+    return [
+        _row(
+            Projected(
+                prompt=prompt.pk,
+                first=completion.pk,
+                second=beaten,
+                outcome="first",
+                strength=None,
+                first_shown_first=None,
+                part=f"{written.part}>{place}",
+                origin=written.origin,
+            ),
+            annotation,
+            annotation=annotation,
+        )
+        for place, beaten in enumerate(written.over)
+    ]
 
 
 def _project_events(keys: Collection[int]) -> None:
@@ -126,7 +226,7 @@ def _project_events(keys: Collection[int]) -> None:
             _withdraw(Preference.objects.filter(event=event), event.withdrawn_at)
         elif projected:
             kept.append(_row(projected, event, event=event))
-    _write(kept, source="event")
+    _write(kept, source=("event", "projector"))
 
 
 def _of_event(event: FeedbackEvent) -> Projected | None:
@@ -151,6 +251,10 @@ def _row(projected: Projected, source: Annotation | FeedbackEvent, **key: Annota
         second_id=projected.second,
         outcome=projected.outcome,
         strength=projected.strength,
+        part=projected.part,
+        origin=projected.origin,
+        all_bad=projected.all_bad,
+        aspects=projected.aspects,
         first_shown_first=projected.first_shown_first,
         actor_id=source.actor_id,
         created_at=source.created_at,
@@ -158,18 +262,22 @@ def _row(projected: Projected, source: Annotation | FeedbackEvent, **key: Annota
     )
 
 
-def _write(rows: list[Preference], *, source: str) -> None:
+def _write(rows: list[Preference], *, source: tuple[str, ...]) -> None:
     """Insert, or put right what is there: a row is never deleted, because snapshots point at it."""
     Preference.objects.bulk_create(
         rows,
         update_conflicts=True,
-        unique_fields=[source, "projector"],
+        unique_fields=source,
         update_fields=[
+            "origin",
             "prompt",
+            "root",
             "first",
             "second",
             "outcome",
             "strength",
+            "all_bad",
+            "aspects",
             "first_shown_first",
             "actor",
             "withdrawn_at",
@@ -178,5 +286,15 @@ def _write(rows: list[Preference], *, source: str) -> None:
     )
 
 
-def _withdraw(rows: QuerySet[Preference], at: datetime) -> None:
+def _write_demonstrations(rows: list[Demonstration]) -> None:
+    Demonstration.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=("annotation", "projector", "part"),
+        update_fields=["origin", "prompt", "root", "completion", "actor", "withdrawn_at"],
+        batch_size=BATCH,
+    )
+
+
+def _withdraw(rows: QuerySet[Any], at: datetime) -> None:
     rows.filter(withdrawn_at=None).update(withdrawn_at=at)
