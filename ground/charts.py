@@ -26,6 +26,8 @@ CHARACTER = 6.2
 """Width of a digit in the smallest text, for the room that labels need."""
 MOST_POINTS = 240
 MOST_ROWS = 60
+LOOKS = 6
+"""Lines that can be told apart: by hue, and by dashes where hues are not seen."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def line_chart(
     ends = [y_at(y) for _x, y in lines[0].points if y_at.has(y)]
     parts += [part for reference in references for part in _reference(reference, x_at, y_at, ends)]
     for look, line in enumerate(lines, start=1):
-        parts += _line(line, min(look, 3), x_at, y_at)
+        parts += _line(line, min(look, LOOKS), x_at, y_at)
     parts += _end(lines[0], x_at, y_at, write)
     return Chart(_svg(title, WIDTH, height, parts), numbers, _legend(lines))
 
@@ -369,7 +371,7 @@ def _legend(lines: Sequence[Line]) -> tuple[LegendLine, ...]:
     if len(lines) < 2:
         return ()
     key = '<svg class="chart" viewBox="0 0 22 8" aria-hidden="true"><path class="l{}" d="M0 4H22"/></svg>'
-    return tuple(LegendLine(line.name, format_html(key, min(look, 3))) for look, line in enumerate(lines, start=1))
+    return tuple(LegendLine(line.name, format_html(key, min(look, LOOKS))) for look, line in enumerate(lines, start=1))
 
 
 def _line_numbers(lines: Sequence[Line], x_title: str, across: Words, write: Words) -> Numbers:

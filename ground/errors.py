@@ -15,6 +15,11 @@ class DomainError(Exception):
         self.hint = hint
         self.extra = extra
 
+    @property
+    def told(self) -> str:
+        """What happened and how to mend it, for a person."""
+        return f"{self.detail} {self.hint}".strip()
+
 
 class Invalid(DomainError):
     code = "invalid"

@@ -1,9 +1,13 @@
 """Forms in the looks of the house."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.forms.widgets import CheckboxInput, CheckboxSelectMultiple, FileInput, HiddenInput, RadioSelect, Textarea
+from django.http import HttpRequest
 
 from ground.errors import DomainError
 
@@ -21,4 +25,13 @@ class HouseForm(forms.Form):
 
     def refuse(self, error: DomainError) -> None:
         """Show a domain error above the fields, with how to mend it."""
-        self.add_error(None, " ".join(part for part in (error.detail, error.hint) if part))
+        self.add_error(None, error.told)
+
+
+@contextmanager
+def told(request: HttpRequest) -> Iterator[None]:
+    """A button that leads back to a page: what a service refuses is said there, with how to mend it."""
+    try:
+        yield
+    except DomainError as error:
+        messages.error(request, error.told)

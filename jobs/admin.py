@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from ground.admin import ReadOnly
-from jobs.models import Beat, Device, Job
+from jobs.models import Beat, Delivery, Device, Job, Webhook
 
 
 @admin.register(Job)
@@ -23,3 +23,16 @@ class DeviceAdmin(ReadOnly):
 @admin.register(Beat)
 class BeatAdmin(ReadOnly):
     list_display = ["name", "due_at"]
+
+
+@admin.register(Webhook)
+class WebhookAdmin(ReadOnly):
+    list_display = ["public_id", "project", "url", "paused", "retired_at"]
+    exclude = ["secret"]
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = ["public_id", "webhook", "event", "state", "attempts", "status", "sent_at"]
+    list_filter = ["state", "event"]
+    list_select_related = ["webhook"]

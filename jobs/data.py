@@ -22,12 +22,16 @@ class LaunchPlan:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt ended. `code` is stable and shown as the error's class; `retryable` asks for another attempt."""
+    """Why an attempt ended. `code` is stable and shown as the error's class; `retryable` asks for another attempt.
+
+    `counts` false: the next attempt will be another one, so this one uses up none of the allowed.
+    """
 
     code: str
     message: str
     hint: str = ""
     retryable: bool = False
+    counts: bool = True
     details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
@@ -15,26 +16,46 @@ from jobs.errors import JobError
 from jobs.models import Device, Job
 
 WAITING = "waiting_for_device"
+INSPECTING = "preflight"
+"""A job in this phase wants no device yet, so nobody waits for it."""
 WAIT_SECONDS = 3.0
 """How long a job that found no device leaves the queue alone. A job that closes wakes the next in line at once."""
 IN_LINE_SECONDS = 15.0
 """A queued job keeps its place while it is due within this time: a nudged one is, one that pauses after a failure is not."""
 
 
-@lru_cache(maxsize=1)
+@dataclass(frozen=True)
+class Gpu:
+    ordinal: int
+    name: str = ""
+    memory_mb: int = 0
+
+
 def gpu_ordinals() -> tuple[int, ...]:
-    """The GPUs this process may use, by their ordinal; asks the driver's tool, never torch."""
+    """The GPUs this process may use, by their ordinal."""
+    return tuple(gpu.ordinal for gpu in gpus())
+
+
+@lru_cache(maxsize=1)
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs this process may use; asks the driver's tool, never torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     allowed = None if visible is None else {int(word) for word in visible.split(",") if word.strip().isdecimal()}
     if allowed == set() or shutil.which("nvidia-smi") is None:
         return ()
-    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    found = tuple(int(line) for line in answer.split() if line.strip().isdecimal())
-    return tuple(ordinal for ordinal in found if allowed is None or ordinal in allowed)
+    found = (_gpu(line.split(",")) for line in answer.splitlines() if line.split(",")[0].strip().isdecimal())
+    return tuple(gpu for gpu in found if allowed is None or gpu.ordinal in allowed)
+
+
+def _gpu(words: list[str]) -> Gpu:
+    """A card that keeps its memory to itself says [N/A]."""
+    name, memory = [*(word.strip() for word in words[1:]), "", ""][:2]
+    return Gpu(int(words[0]), name, int(memory) if memory.isdecimal() else 0)
 
 
 def register() -> QuerySet[Device]:
@@ -61,7 +82,7 @@ def ahead_of(job: Job) -> QuerySet[Job]:
     soon = clock.now() + timedelta(seconds=IN_LINE_SECONDS)
     waiting = Q(state=Job.State.QUEUED, not_before__lte=soon)
     starting = Q(state=Job.State.RUNNING, held_devices=None, lease_expires_at__gt=clock.now())
-    return earlier.filter(waiting | starting)
+    return earlier.filter(waiting | starting).filter(~Q(progress__has_key="phase") | ~Q(progress__phase=INSPECTING))
 
 
 def may_have(job: Job) -> bool:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from ground import clock
 from jobs import devices, processes
 from jobs.inprocess import run_in_process
-from jobs.kinds import get_kind
+from jobs.kinds import get_kind, must_inspect
 from jobs.models import Job
 from jobs.services import claim
 
@@ -20,7 +20,7 @@ def wake(public_id: str, *, here: bool = True) -> str:
     job = Job.objects.waiting().filter(public_id=public_id, not_before__lte=clock.now()).first()
     if job is None:
         return "nothing to do"
-    if not devices.may_have(job):
+    if not must_inspect(job) and not devices.may_have(job):
         put_off(job, devices.WAIT_SECONDS, progress={**job.progress, "phase": devices.WAITING})
         return "no device is free"
     if here and get_kind(job.kind).short:

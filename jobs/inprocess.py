@@ -23,7 +23,7 @@ def run_in_process(job: Job) -> None:
     run = get_kind(job.kind).run
     assert run is not None, f"{job.kind} is no in-process kind"
     try:
-        with _renewing(job):
+        with renewing(job):
             result = run(job)
         succeed(job=job, result=result)
     except LeaseLost:
@@ -65,7 +65,7 @@ def as_failure(error: Exception) -> Failure:
 
 
 @contextmanager
-def _renewing(job: Job) -> Iterator[None]:
+def renewing(job: Job) -> Iterator[None]:
     """Renews from a thread every third of a lease; work shorter than that never starts a second connection."""
     over = threading.Event()
     thread = threading.Thread(target=_renew_until, args=(job, over), daemon=True)

@@ -29,6 +29,7 @@ class Kind:
     """One kind of work: `prepare` for an external process under a supervisor, or `run` for work in this one.
 
     check(spec): pure; ValueError with the path of what is wrong.
+    inspect(job): what can refuse the job before it holds a device; JobError. Once a job, repeatable when its process died.
     prepare(job): fills the run directory; called again before every attempt, so it must find what it left.
     run(job): in-process, idempotent, returns the result.
     collect(job, result): files and reckoning after a run that succeeded, before any transaction; idempotent.
@@ -41,6 +42,7 @@ class Kind:
     name: str
     label: str | Promise
     check: Callable[[JSON], object] = accept
+    inspect: Callable[["Job"], None] | None = None
     prepare: Callable[["Job"], LaunchPlan] | None = None
     run: Callable[["Job"], JSON] | None = None
     collect: Callable[["Job", JSON], JSON] = keep
@@ -59,6 +61,8 @@ class Kind:
 
 
 _kinds: dict[str, Kind] = {}
+INSPECTED = "inspected"
+"""In a job's progress, once `inspect` let it pass."""
 
 
 def register(kind: Kind) -> None:
@@ -70,6 +74,10 @@ def get_kind(name: str) -> Kind:
     if name not in _kinds:
         raise UnknownKind(f"No kind {name!r} is registered here. Registered: {', '.join(sorted(_kinds)) or 'none'}.")
     return _kinds[name]
+
+
+def must_inspect(job: "Job") -> bool:
+    return get_kind(job.kind).inspect is not None and not job.progress.get(INSPECTED)
 
 
 def label_of(name: str) -> str:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Actor, Project
 from ground import clock
-from ground.fields import PublicIdField, VersionedJSONField
+from ground.fields import EncryptedTextField, PublicIdField, VersionedJSONField
 from ground.models import Row
 
 
@@ -141,3 +141,48 @@ class Beat(models.Model):
 
     name = models.CharField(max_length=60, primary_key=True)
     due_at = models.DateTimeField()
+
+
+class Webhook(Row):
+    """An address outside that is told what happens in a project. Retired, never deleted: its deliveries name it."""
+
+    public_id = PublicIdField(prefix="whk")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="webhooks")
+    actor = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="webhooks")
+    url = models.CharField(max_length=500)
+    secret = EncryptedTextField(help_text="whsec_ and base64, as receivers' libraries read it")
+    events = models.JSONField(default=list, help_text="names of events")
+    paused = models.BooleanField(default=False)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Delivery(Row):
+    """One message to one webhook. Its id and body stay the same however often it is sent, so receivers can drop doubles."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        DELIVERED = "delivered", _("delivered")
+        FAILED = "failed", _("failed")
+
+    public_id = PublicIdField(prefix="msg")
+    webhook = models.ForeignKey(Webhook, on_delete=models.PROTECT, related_name="deliveries")
+    event = models.CharField(max_length=60)
+    body = models.TextField(help_text="JSON, as it is signed")
+    state = models.CharField(max_length=12, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="since it was last asked for")
+    due_at = models.DateTimeField(default=clock.now)
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="of the last attempt")
+    status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="HTTP status of the last answer")
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="waiting"), name="delivery_due"),
+            models.Index(fields=["webhook", "-id"], name="delivery_by_webhook"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.public_id}"

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -84,6 +86,18 @@ def of_job(job: Job) -> Iterator[psutil.Process]:
                 yield process
         except (psutil.Error, OSError):
             continue
+
+
+def describe(job: Job) -> str:
+    """What each process of the run is doing, ranks by their number: in a hang one is stopped and the others wait for it."""
+    found = []
+    for process in of_job(job):
+        with suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            rank = re.search(r"--local_rank[= ](\d+)", words)
+            name = f"rank {rank[1]}" if rank else f"{process.name()} {process.pid}"
+            found.append(f"{name} {process.status()}")
+    return ", ".join(sorted(found))
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -23,6 +23,10 @@ class RunDir:
     def stop(self) -> Path:
         return self.folder / "control" / "stop"
 
+    def said(self) -> int:
+        """Bytes of events so far."""
+        return self.events.stat().st_size if self.events.exists() else 0
+
     def result(self) -> dict[str, Any] | None:
         """The result, when it is there, whole, and names a state: this decides, never an exit code."""
         try:

@@ -30,11 +30,16 @@ def events_of(job: Job, kind: str | None = None, after: int = 0) -> QuerySet[Job
 
 def metric_series(job: Job, names: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
     """(step, value) by metric name. A run that went on from an older checkpoint repeated steps: only the last account counts."""
-    kept = _in_force(events_of(job).filter(kind__in=["metric", "phase"]).iterator())
+    kept = metrics_in_force(job)
     return {
         name: [(event.step, event.data[name]) for event in kept if event.step is not None and _is_number(event, name)]
         for name in names
     }
+
+
+def metrics_in_force(job: Job) -> list[JobEvent]:
+    """Without the steps that a resumed run ran again."""
+    return _in_force(events_of(job).filter(kind__in=["metric", "phase"]).iterator())
 
 
 def _in_force(events: Iterable[JobEvent]) -> list[JobEvent]:

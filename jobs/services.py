@@ -21,7 +21,7 @@ from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, role_of
 from ground import clock
 from ground.errors import Conflict, Forbidden, Invalid
-from jobs import devices
+from jobs import devices, notices
 from jobs.cleaning import storable
 from jobs.data import Failure
 from jobs.errors import LeaseLost, UnknownKind
@@ -112,10 +112,22 @@ def claim(*, job: Job) -> Job | None:
     return Job.objects.get(pk=job.pk) if won else None
 
 
-def take_over(*, job: Job) -> Job | None:
-    """A fresh lease on a running job whose lease ran out. None when its holder came back or another took it first."""
-    won = Job.objects.abandoned().filter(pk=job.pk, lease_token=job.lease_token).update(**_fresh_lease())
+def take_over(*, job: Job, holder: JSON | None = None) -> Job | None:
+    """A fresh lease on a running job whose lease ran out. None when its holder came back or another took it first.
+
+    `holder` (host, supervisor) is written in the same update: beside the old stamp `expire_dead` would end the new lease.
+    """
+    process = {**job.process, **(holder or {})}
+    abandoned = Job.objects.abandoned().filter(pk=job.pk, lease_token=job.lease_token)
+    won = abandoned.update(process=process, **_fresh_lease())
     return Job.objects.get(pk=job.pk) if won else None
+
+
+def expire_dead(*, job: Job) -> bool:
+    """End the lease of a holder that is known to be dead, so that nobody waits for it to run out. False: it changed hands."""
+    now = clock.now()
+    long_quiet = now - timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    return bool(_held(job).update(lease_expires_at=now, heartbeat_at=long_quiet))
 
 
 def _fresh_lease() -> dict[str, Any]:
@@ -226,6 +238,7 @@ def _close(job: Job, state: str, **changes: Any) -> Job:
 def _after_closing(job: Job) -> Job:
     devices.release(job)
     job.refresh_from_db()
+    notices.tell(project_id=job.project_id, topic=f"job.{job.state}", object_id=job.pk)
     transaction.on_commit(partial(_tell_closed, job), robust=True)
     return job
 
@@ -265,6 +278,35 @@ def _cancel_queued(job: Job) -> bool:
     if changed:
         _after_closing(job)
     return bool(changed)
+
+
+@transaction.atomic
+def go_on(*, actor: Actor, job: Job) -> Job:
+    """Queue a cancelled or failed run once more, in its own run directory: it finds its newest checkpoint there.
+
+    Errors: Forbidden; Conflict while it works, after it succeeded, and for work that leaves nothing to go on from.
+    """
+    if job.project_id != actor.project_id or role_of(actor) not in MANAGERS:
+        raise Forbidden(_("Only a manager may let this go on."))
+    kind = get_kind(job.kind)
+    if kind.prepare is None:
+        raise Conflict(_("%s leaves nothing to go on from.") % kind.label, hint=_("Start it again."))
+    changed = Job.objects.filter(pk=job.pk, state__in=(Job.State.CANCELLED, Job.State.FAILED)).update(
+        state=Job.State.QUEUED,
+        queued_at=clock.now(),
+        not_before=clock.now(),
+        max_attempts=F("attempt") + kind.max_attempts,
+        finished_at=None,
+        cancel_requested_at=None,
+        result=None,
+        error=None,
+    )
+    job.refresh_from_db()
+    if not changed:
+        raise Conflict(_("It cannot go on: it is %(state)s.") % {"state": job.get_state_display()})
+    record_event(project=job.project, actor=actor, verb="job.resumed", object_id=job.public_id)
+    nudge_on_commit(job)
+    return job
 
 
 def _ask_running(job: Job) -> bool:

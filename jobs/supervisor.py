@@ -20,10 +20,11 @@ from ground import clock
 from jobs import devices, processes, services
 from jobs.data import Failure, LaunchPlan
 from jobs.errors import JobError, LeaseLost, UnknownKind
-from jobs.inprocess import as_failure, run_in_process
+from jobs.inprocess import as_failure, renewing, run_in_process
 from jobs.journal import Journal
-from jobs.kinds import get_kind
+from jobs.kinds import INSPECTED, get_kind, must_inspect
 from jobs.models import Device, Job
+from jobs.patience import Patience
 from jobs.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,15 @@ DATABASE_PATIENCE_SECONDS = 600.0
 EXIT_SECONDS = 15.0
 """A run that wrote its result may take this long to leave; then it is ended."""
 RETRYABLE_CLASSES = ("peer_lost", "disk_full")
+SILENCE_HINT = (
+    "It goes on from its newest checkpoint. If this comes again, ranks wait for one that never comes: see that none is stopped and"
+    " that they reach each other, or allow longer steps with PLUMBLINE_RUN_STEP_SILENCE_SECONDS, longer loading and saving with"
+    " PLUMBLINE_RUN_SILENCE_SECONDS."
+)
+GONE_HINT = (
+    "It goes on from its newest checkpoint. If this comes again, its log says why; a process that the kernel ended for want of"
+    " memory leaves no word there."
+)
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
@@ -39,7 +49,8 @@ def supervise(public_id: str) -> str:
     """Take the job if it is queued or abandoned, and see it through. Says why not, when another process has it."""
     job = Job.objects.get(public_id=public_id)
     taken_over = job.state == Job.State.RUNNING
-    mine = services.take_over(job=job) if taken_over else services.claim(job=job)
+    me = {"host": settings.MACHINE, "supervisor": processes.stamp(os.getpid())}
+    mine = services.take_over(job=job, holder=me) if taken_over else services.claim(job=job)
     if mine is None:
         return f"{public_id} is {job.get_state_display()}; there is nothing to do."
     try:
@@ -84,9 +95,11 @@ class Supervisor:
         self.stop_asked: float | None = None
         self.signalled = False
         self.silence = ""
+        self.patience = Patience(settings.RUN_SILENCE_SECONDS, settings.RUN_STEP_SILENCE_SECONDS)
 
     def run(self) -> None:
         try:
+            self._inspect()
             held = self._acquire()
             if held is None:
                 return
@@ -99,6 +112,19 @@ class Supervisor:
             self._give_up(error)
 
     # Beginning
+
+    def _inspect(self) -> None:
+        """Before a device is held. A job that was launched already has passed."""
+        if self.job.process.get("folder") or not must_inspect(self.job):
+            return
+        inspect = get_kind(self.job.kind).inspect
+        assert inspect is not None
+        processes.end_run(self.job)  # of a supervisor that died while it did this
+        services.renew(job=self.job, progress={**self.job.progress, "phase": devices.INSPECTING})
+        with renewing(self.job):
+            inspect(self.job)
+        self.job.progress = {**self.job.progress, INSPECTED: True}
+        services.renew(job=self.job, progress=self.job.progress)
 
     def _acquire(self) -> list[Device] | None:
         if self.job.devices == 0:
@@ -114,7 +140,7 @@ class Supervisor:
         """Go on with the launcher that runs, or with the result that is there, or start anew."""
         known = self.job.process
         folder = Path(known["folder"]) if known.get("folder") else None
-        running = processes.alive(known.get("launcher")) if known.get("host") == settings.MACHINE else None
+        running = processes.alive(known.get("launcher"))
         if folder and (running or RunDir(folder).result()):
             log.info("%s: adopting %s", self.job, running or "its result")
             self._follow(RunDir(folder), known)
@@ -139,6 +165,7 @@ class Supervisor:
         if (directory.result() or {}).get("state") != "succeeded":
             directory.clear_for_attempt(self.job.attempt)
             directory.write_launch(plan, self.job.attempt)
+            known["said_before"] = directory.said()
             self.child = self._launch(plan, held)
             known["launcher"] = processes.stamp(self.child.pid)
         self._follow(directory, known)
@@ -181,8 +208,11 @@ class Supervisor:
         rows, end = self.journal.lines()
         if rows:
             self.last_line = time.monotonic()
-            if any(row["kind"] != "heartbeat" for row in rows):
+            news = [self.patience.heed(row) for row in rows]
+            if any(news):
                 self.last_progress = self.last_line
+            if end <= self.known.get("said_before", 0):  # by earlier attempts; this one still loads
+                self.patience.begin()
             self.journal.store(rows, end)
             self.renewed = 0.0  # fresh news: write progress now
         return len(rows)
@@ -217,11 +247,14 @@ class Supervisor:
     def _judge_silence(self) -> None:
         """A stopped rank hangs the others without an error: heartbeats still come, steps do not."""
         now = time.monotonic()
-        if now - self.last_progress > settings.RUN_SILENCE_SECONDS:
-            self.silence = f"No step for {settings.RUN_SILENCE_SECONDS:.0f} s."
+        if now - self.last_progress > self.patience.seconds:
+            self.silence = (
+                f"No step for {self.patience.seconds:.0f} s; the longest before took {self.patience.longest:.1f} s."
+            )
         elif now - self.last_line > settings.RUN_HEARTBEAT_SECONDS:
             self.silence = f"No sign of life for {settings.RUN_HEARTBEAT_SECONDS:.0f} s."
         if self.silence:
+            self.silence += f" Its processes: {processes.describe(self.job) or 'none'}."
             log.warning("%s: %s Ending it.", self.job, self.silence)
             processes.end_run(self.job)
 
@@ -253,18 +286,15 @@ class Supervisor:
     def _lost(self) -> Failure:
         details = {"log": self.directory.log_tail()}
         if self.silence:
-            hint = "It goes on from its newest checkpoint."
-            return Failure("silent", self.silence, hint, retryable=True, details=details)
+            return Failure("silent", self.silence, SILENCE_HINT, retryable=True, details=details)
         code = self.child.returncode if self.child else None
         message = f"The run's processes ended without a result (exit code {'unknown' if code is None else code})."
-        return Failure(
-            "process_gone", message, "It goes on from its newest checkpoint.", retryable=True, details=details
-        )
+        return Failure("process_gone", message, GONE_HINT, retryable=True, details=details)
 
     def _fail(self, failure: Failure) -> None:
         if failure.retryable:
             self.directory.clear_for_attempt(self.job.attempt + 1)
-        progressed = self._progressed(self.known)
+        progressed = self._progressed(self.known) or not failure.counts
         self._insist(lambda: services.fail(job=self.job, failure=failure, progressed=progressed))
 
     def _progressed(self, known: dict[str, Any]) -> bool:
@@ -297,4 +327,5 @@ def _failure_of(result: dict[str, Any]) -> Failure:
     code = str(error.get("class") or "unexpected")
     details = {name: error[name] for name in ("exception", "rank") if name in error}
     message, hint = str(error.get("message") or "The run failed."), str(error.get("hint") or "")
-    return Failure(code, message, hint, retryable=code in RETRYABLE_CLASSES, details=details)
+    retry = error.get("retry") is True  # the run itself knows how to do better
+    return Failure(code, message, hint, retry or code in RETRYABLE_CLASSES, counts=not retry, details=details)

@@ -10,7 +10,7 @@ from ground import clock
 from jobs import processes
 from jobs.dispatch import wake
 from jobs.models import Job
-from jobs.services import nudge
+from jobs.services import expire_dead, nudge
 
 log = logging.getLogger(__name__)
 NUDGE_AGAIN_SECONDS = 2.0
@@ -38,7 +38,10 @@ def _nudge_or_start(job: Job, now: datetime) -> None:
 
 
 def reap_abandoned() -> int:
-    """Running, but the lease ran out: start another supervisor, which adopts or resumes. Returns how many were started."""
+    """Running, but the supervisor is dead or its lease ran out: start another, which adopts or resumes. How many were started."""
+    for job in Job.objects.running().filter(process__host=settings.MACHINE, lease_expires_at__gt=clock.now()):
+        if job.process.get("supervisor") and processes.alive(job.process["supervisor"]) is None:
+            expire_dead(job=job)
     return sum(_replace_supervisor(job) for job in _ours(clock.now())[:AT_ONCE])
 
 

@@ -1,17 +1,22 @@
 """Filters and tags for every template: text, numbers with their doubt, times, and the frame of the page."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django import template
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
+from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from ground import formats, rendering
+from ground.characters import language_of
+from ground.modules import reached_from
 
 register = template.Library()
 
@@ -23,10 +28,11 @@ BADGE_KINDS = {
     "wait": ("waiting", "queued", "in_review", "review", "undecided", "paused", "pending", "canary", "stopping"),
     "bad": ("failed", "stopped", "lost", "worse", "refused", "stuck", "unhealthy", "cancelled"),
 }
-SPEAKERS = {"user": _("Person"), "assistant": _("Assistant"), "system": _("Instruction"), "tool": _("Tool")}
+SPEAKERS = {"user": _("Person"), "assistant": _("Assistant"), "system": _("System prompt"), "tool": _("Tool")}
 PLACES = (
     ("project", _("Overview")),
     ("label", _("Label")),
+    ("work", _("Your work")),
     ("queue", _("Queue")),
     ("data", _("Data")),
     ("loop", _("Loop")),
@@ -34,7 +40,7 @@ PLACES = (
     ("models", _("Models")),
     ("settings", _("Settings")),
 )
-OF_ANNOTATORS = ("project", "label", "loop", "settings")
+OF_ANNOTATORS = ("project", "label", "work", "loop", "settings")
 """The places an annotator may open; the others open to reviewers and managers."""
 
 QUEUE_TABS = (
@@ -45,8 +51,36 @@ QUEUE_TABS = (
     ("groups", _("People")),
     ("review", _("Review")),
     ("gold", _("Gold")),
+    ("notes", _("Notes")),
+    ("schemas", _("Schemas")),
     ("imports", _("Imports")),
+    ("uploads", _("Uploads")),
 )
+OF_MANAGERS = ("notes",)
+"""Tabs of the queue that a reviewer cannot open."""
+
+WORK_TABS = (
+    ("work", _("In numbers")),
+    ("own-answers", _("Answers")),
+    ("own-notes", _("Notes")),
+    ("rulings", _("Feedback")),
+    ("sensitive", _("Sensitive tasks")),
+)
+
+
+@register.simple_tag
+def module_scripts(*names: str | Iterable[str]) -> SafeString:
+    """Script tags of modules by static name, each after what asks for all they import at once. A list counts as its names."""
+    wanted = [name for part in names for name in ([part] if isinstance(part, str) else part)]
+    ahead = [format_html('<link rel="modulepreload" href="{}">', static(name)) for name in _apart(wanted)]
+    tags = [format_html('<script type="module" src="{}"></script>', static(name)) for name in wanted]
+    return mark_safe("".join([*ahead, *tags]))  # noqa: S308 - made by format_html above
+
+
+def _apart(names: list[str]) -> list[str]:
+    """What these modules import and do not bring along."""
+    bundled = getattr(staticfiles_storage, "is_bundled", lambda name: False)
+    return [name for name in reached_from([name for name in names if not bundled(name)]) if name not in names]
 
 
 @register.filter
@@ -57,6 +91,30 @@ def markdown(text: str | None) -> SafeString:
 @register.filter
 def plain(text: str | None) -> SafeString:
     return rendering.render_plain(text or "")
+
+
+@register.filter
+def source(text: str | None) -> SafeString:
+    """The text itself, for a script to read back: a browser would turn its carriage returns into line ends."""
+    return mark_safe(escape(text or "").replace("\r", "&#13;"))  # noqa: S308 - escaped
+
+
+@register.filter
+def code(text: str | None, language: str = "") -> SafeString:
+    return rendering.render_code(text or "", language)
+
+
+@register.filter
+def as_json(value: Any) -> SafeString:
+    """What a tool was given or gave, laid out to be read."""
+    return rendering.render_json(value)
+
+
+@register.simple_tag
+def lang_of(text: Any) -> SafeString:
+    """The `lang` of a text whose script says it: Chinese, Japanese and Korean share characters, not their shapes."""
+    name = language_of(text) if isinstance(text, str) else ""
+    return format_html(' lang="{}"', name) if name else mark_safe("")
 
 
 @register.filter
@@ -152,6 +210,15 @@ def theme(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def keys_attributes(context: Context) -> SafeString:
+    """On <html>: the reader's own keys where they differ, and whether they are off. Most readers have none."""
+    request = context.get("request")
+    keys = getattr(getattr(request, "user", None), "keys", None) or {}
+    changed = format_html(' data-keys="{}"', json.dumps(keys["map"])) if keys.get("map") else SafeString("")
+    return format_html("{}{}", changed, SafeString(' data-keys-off="1"') if keys.get("off") else "")
+
+
+@register.simple_tag(takes_context=True)
 def places(context: Context) -> list[dict[str, Any]]:
     """The project's line of places. `place` in the context names the current one; what has no URL is not shown."""
     project = context.get("project")
@@ -166,7 +233,15 @@ def places(context: Context) -> list[dict[str, Any]]:
 @register.simple_tag(takes_context=True)
 def queue_tabs(context: Context, tab: str) -> list[dict[str, Any]]:
     """The pages of the labeling queue."""
-    return _line(QUEUE_TABS, getattr(context.get("project"), "slug", ""), tab)
+    role = getattr(context.get("request"), "role", None)
+    shown = [row for row in QUEUE_TABS if role != "reviewer" or row[0] not in OF_MANAGERS]
+    return _line(shown, getattr(context.get("project"), "slug", ""), tab)
+
+
+@register.simple_tag(takes_context=True)
+def work_tabs(context: Context, tab: str) -> list[dict[str, Any]]:
+    """The pages of one's own work."""
+    return _line(WORK_TABS, getattr(context.get("project"), "slug", ""), tab)
 
 
 def _line(names: Iterable[tuple[str, Any]], slug: str, here: Any) -> list[dict[str, Any]]:
