@@ -36,6 +36,10 @@ class ModelVersion(Row):
     class Kind(models.TextChoices):
         CAUSAL = "causal", _("language model")
         REWARD = "reward", _("reward model")
+        ENCODER = "encoder", _("encoder")
+        SEQ2SEQ = "seq2seq", _("encoder-decoder")
+        CLASSIFIER = "classifier", _("text classifier")
+        TAGGER = "tagger", _("token classifier")
 
     public_id = PublicIdField(prefix="ver")
     model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")

@@ -16,7 +16,8 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS
-from ground.errors import DomainError, Invalid
+from ground.errors import Invalid
+from ground.forms import told
 from models_registry import selectors, services
 from models_registry.forms import MoveForm, VerdictForm
 from models_registry.models import Alias, Deployment, ModelVersion
@@ -33,10 +34,8 @@ def button(deed: Deed) -> Callable[..., HttpResponse]:
     def pressed(request: HttpRequest, slug: str, version: str) -> HttpResponse:
         actor = get_member_for(request, slug, *MANAGERS)
         found = selectors.get_version_for(actor, version)
-        try:
+        with told(request):
             messages.success(request, deed(request, actor, found))
-        except DomainError as error:
-            messages.error(request, f"{error.detail} {error.hint}".strip())
         return redirect("version", slug, found.public_id)
 
     return pressed

@@ -7,6 +7,7 @@ succeeded. Both may be called twice.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ from models_registry import services as registry
 from models_registry.models import ModelVersion
 from models_registry.selectors import versions_of
 from training import specs, storage
+from training.engine.files import sha256_file
+from training.methods import OFFERS
 from training.models import Run
 
 JSON = dict[str, Any]
+SUFFIXES = {"reward": "reward", "classify": "classifier", "tag": "tagger"}
+"""What a line of models is called behind its base's name, where the method makes something else of it."""
 ENGINE_PACKAGES = ("torch", "transformers", "trl", "deepspeed", "peft")
 
 
@@ -45,17 +50,24 @@ def register_model(job: Job, result: JSON) -> JSON:
         actor=job.actor if project else None,
         project=project,
         model_slug=slug,
-        kind=ModelVersion.Kind.REWARD if run.method == Run.Method.REWARD else ModelVersion.Kind.CAUSAL,
+        kind=kind_of(run, result),
         artifact=Path(result["kept"]),
         digest=result["artifact"]["sha256"],
         files=result["artifact"]["files"],
         lineage=lineage(run, request, result),
         metrics=result.get("metrics") or {},
         parent=run.base,
-        card=card(run, result),
+        card=card(run, request, result),
     )
     Run.objects.filter(pk=run.pk).update(output=version)
     return {**result, "version": version.public_id}
+
+
+def kind_of(run: Run, result: JSON) -> str:
+    """What its method makes, else the kind of its base; an import says what it brought in."""
+    if run.method == Run.Method.IMPORT:
+        return str((result.get("metrics") or {}).get("kind") or ModelVersion.Kind.CAUSAL)
+    return OFFERS[run.method].makes or (run.base.kind if run.base else ModelVersion.Kind.CAUSAL)
 
 
 def model_name(run: Run, request: JSON, result: JSON) -> tuple[str, Project | None]:
@@ -72,8 +84,8 @@ def model_name(run: Run, request: JSON, result: JSON) -> tuple[str, Project | No
         return asked or slugify(origin.rstrip("/").rsplit("/", 1)[-1].replace(".", "-"))[:80] or "base", private
     own = run.base is not None and run.base.model.project_id == run.project_id
     line = run.base.model.slug if own and run.base else run.project.slug
-    if run.method == Run.Method.REWARD:
-        line = f"{line[:73]}-reward"
+    if run.method in SUFFIXES and (run.base is None or run.base.kind != OFFERS[run.method].makes):
+        line = f"{line[: 79 - len(SUFFIXES[run.method])]}-{SUFFIXES[run.method]}"
     return asked or line[:80], run.project
 
 
@@ -87,11 +99,27 @@ def lineage(run: Run, request: JSON, result: JSON) -> JSON:
         "method": run.method,
         "base": _named(run.base),
         "snapshot": _named(run.snapshot),
+        "reward_model": _named(reward_of(run, request)),
+        "texts": _texts(run, request),
         "seed": request.get("seed", 0),
         "hyperparameters": {"digest": digest_of(hyperparameters), "values": hyperparameters},
         "launch": {name: result.get(name) for name in ("launcher", "world_size", "zero_stage", "steps", "seconds")},
         "engine": engine_versions(),
     }
+
+
+def reward_of(run: Run, request: JSON) -> ModelVersion | None:
+    """The reward model that paid for what was learned."""
+    name = request["models"].get("reward_model", "")
+    return versions_of(run.project).filter(public_id=name).select_related("model").first()
+
+
+def _texts(run: Run, request: JSON) -> JSON | None:
+    """Raw text that it read, with the digest it was staged under."""
+    if not (request.get("texts") or request.get("corpus")):
+        return None
+    staged = json.loads((Path(run.folder) / "spec.json").read_text(encoding="utf-8"))["data"]["texts"]
+    return {"corpus": request.get("corpus", ""), "digest": staged["sha256"], "rows": staged["rows"]}
 
 
 def _named(row: Any) -> JSON | None:
@@ -109,7 +137,7 @@ def engine_versions() -> dict[str, str]:
     return found
 
 
-def card(run: Run, result: JSON) -> str:
+def card(run: Run, request: JSON, result: JSON) -> str:
     """A short model card in markdown."""
     lines = [_("Made by run %(number)d: %(method)s.") % {"number": run.number, "method": run.get_method_display()}]
     if run.base is not None:
@@ -117,6 +145,12 @@ def card(run: Run, result: JSON) -> str:
     if run.snapshot is not None:
         lines.append(
             _("Learned from %(snapshot)s (%(digest)s).") % {"snapshot": run.snapshot, "digest": run.snapshot.digest}
+        )
+    reward = reward_of(run, request)
+    if reward is not None:
+        lines.append(
+            _("Paid by %(reward)s for its answers to %(prompts)d prompts.")
+            % {"reward": reward, "prompts": len(request.get("prompts") or [])}
         )
     if run.method == Run.Method.IMPORT:
         metrics = result.get("metrics") or {}
@@ -156,6 +190,18 @@ def store_completions(job: Job, result: JSON) -> JSON:
     rows = result.pop("completions")
     registry.add_completions(job=job, version=run.base, rows=rows)
     return {**result, "stored": len(rows)}
+
+
+def collect_predictions(job: Job, result: JSON) -> JSON:
+    """They stay in the run's folder, a row a task: whoever wants to label beforehand reads them there."""
+    folder = Path(Run.objects.get(job=job).folder)
+    if not (folder / storage.PREDICTIONS).is_file():
+        raise JobError("no_predictions", _("The run wrote no predictions."), hint=_("Its log says more."))
+    return {**result, "predictions": sha256_file(folder / storage.PREDICTIONS)}
+
+
+def store_predictions(job: Job, result: JSON) -> JSON:
+    return result
 
 
 def collect_measures(job: Job, result: JSON) -> JSON:

@@ -1,27 +1,23 @@
-"""The kinds of work this floor brings: one per method of the engine."""
+"""The kinds of work this floor brings: one per method of the engine, and the check that runs before those that learn."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from feedback.models import Snapshot
 from jobs.data import LaunchPlan
-from jobs.devices import gpu_ordinals
 from jobs.errors import JobError
 from jobs.kinds import Kind, register
 from jobs.models import Job
-from models_registry.models import Prompt
-from models_registry.selectors import versions_of
-from training import finishing, specs, storage
-from training.engine.files import write_json
+from training import event_files, finishing, preflight, specs, staging, sweeps, targets
+from training.engine.fields import SpecError
+from training.engine.files import write_files
+from training.engine.methods import TRAINED
 from training.engine.spec import parse
 from training.models import Run
 from training.plan import Launch, plan
@@ -29,80 +25,42 @@ from training.services import ensure_run
 
 JSON = dict[str, Any]
 ATTEMPTS = 5
-MOST_THREADS = 16
-_CHUNK = 400
 
 
 def prepare(job: Job) -> LaunchPlan:
     """Fill the run directory and say how to start the engine in it. Called before every attempt: it finds what it left."""
-    run, request = ensure_run(job), with_threads(specs.request_of(job.kind, job.spec))
+    run = ensure_run(job)
     folder = Path(run.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = specs.to_engine(request, run=run.public_id, models=_models(run, request), data=_data(run, request))
-    write_json(folder / "spec.json", spec)
-    launch = plan(spec, target(folder))
-    for name, content in launch.files.items():
-        write_json(folder / name, content)
+    request = specs.request_of(job.kind, job.spec)
+    spec = staging.fill(folder, run.project, run.public_id, request)
+    launch = _planned(spec, staging.target(folder, request))
+    write_files(folder, launch.files)
     return _launch_plan(spec, launch, folder)
 
 
-def with_threads(request: JSON) -> JSON:
-    """Processes of a run share this machine's cores, where nobody said how many threads each may use."""
-    asked = request.get("parallelism") or {}
-    threads = max(1, len(os.sched_getaffinity(0)) // asked.get("world_size", 1))
-    return {**request, "parallelism": {"threads": min(threads, MOST_THREADS), **asked}}
-
-
-def _models(run: Run, request: JSON) -> dict[str, JSON]:
-    """Each version is verified once, in whichever roles it stands."""
-    known: dict[str, JSON] = {}
-    for name in sorted(set(request["models"].values())):
-        version = versions_of(run.project).filter(public_id=name).first()
-        if version is None:
-            raise JobError("missing_version", _("There is no version %s here.") % name, hint=_("Choose another model."))
-        known[name] = storage.model_reference(version)
-    return {role: known[name] for role, name in request["models"].items()}
-
-
-def _data(run: Run, request: JSON) -> dict[str, JSON]:
-    folder, data = Path(run.folder), {}
-    if request.get("data"):
-        snapshot = Snapshot.objects.get(project=run.project, public_id=request["snapshot"])
-        data = {role: storage.link_data(folder, role, snapshot, name) for role, name in request["data"].items()}
-    if request.get("prompts"):
-        data["prompts"] = storage.write_prompts(folder, _prompts(run, request["prompts"]))
-    return data
-
-
-def _prompts(run: Run, names: list[str]) -> list[Prompt]:
-    found: dict[str, Prompt] = {}
-    for start in range(0, len(names), _CHUNK):
-        some = Prompt.objects.filter(project=run.project, public_id__in=names[start : start + _CHUNK])
-        found.update({prompt.public_id: prompt for prompt in some})
-    missing = next((name for name in names if name not in found), None)
-    if missing:
-        raise JobError("missing_prompt", _("There is no prompt %s here.") % missing, hint=_("Choose other prompts."))
-    return [found[name] for name in names]
-
-
-def target(folder: Path) -> JSON:
-    """This machine, as the plan wants to know it."""
-    return {
-        "kind": "local",
-        "run_dir": str(folder),
-        "root": str(settings.BASE_DIR),
-        "venv": sys.prefix,
-        "var": str(settings.VAR),
-        "path": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        "master_port": storage.free_port(),
-        "gpus": len(gpu_ordinals()),
-        "offline": os.environ.get("HF_HUB_OFFLINE") == "1",
-    }
+def _planned(spec: JSON, target: JSON) -> Launch:
+    """Errors: JobError `world_size`, when the machines no longer have room for as many processes as the run has."""
+    try:
+        return plan(spec, target)
+    except SpecError as error:
+        if "parallelism.world_size" not in error.problems:
+            raise
+        raise JobError(
+            "world_size",
+            _(
+                "This run has %(count)d processes, and the place where it goes has room for another number (%(problem)s)."
+            )
+            % {"count": parse(spec).parallelism.world_size, "problem": error},
+            hint=_(
+                "A run keeps its number of processes: its checkpoints are in as many parts. Give the place as many again and let it"
+                " go on, or start a new run with another world_size; that begins with its base, at the first step."
+            ),
+        ) from error
 
 
 def _launch_plan(spec: JSON, launch: Launch, folder: Path) -> LaunchPlan:
     layout = parse(spec).parallelism
-    distributed = launch.launcher == "deepspeed"
+    distributed = launch.ds_config is not None
     return LaunchPlan(
         argv=list(launch.argv),
         environment=launch.environment,
@@ -118,17 +76,39 @@ def _kind(method: str, collect: Callable[[Job, JSON], JSON], finish: Callable[[J
         name=method,
         label=Run.Method(method).label,
         check=partial(specs.check, method),
+        inspect=preflight.inspect if preflight.applies(method) else None,
         prepare=prepare,
         collect=collect,
         finish=finish,
+        closed=_closed,
         devices=partial(specs.devices_for, method),
         max_attempts=ATTEMPTS,
     )
 
 
+def _closed(job: Job) -> None:
+    targets.end_remote(job)
+    event_files.keep(job)
+
+
 def register_all() -> None:
     """From `AppConfig.ready()`."""
-    for method in ("import", "sft", "reward", "dpo"):
+    for method in ("import", *TRAINED):
         register(_kind(method, finishing.collect_artifact, finishing.register_model))
     register(_kind("generate", finishing.collect_completions, finishing.store_completions))
+    register(_kind("predict", finishing.collect_predictions, finishing.store_predictions))
     register(_kind("evaluate", finishing.collect_measures, finishing.store_evaluation))
+    register(
+        Kind(
+            name=sweeps.KIND, label=gettext_lazy("sweep"), check=sweeps.check, run=sweeps.perform, max_attempts=ATTEMPTS
+        )
+    )
+    register(
+        Kind(
+            name=preflight.KIND,
+            label=gettext_lazy("preflight"),
+            check=preflight.check,
+            run=preflight.run,
+            max_attempts=2,
+        )
+    )

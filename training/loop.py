@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import Project
-from annotation.models import Task
 from annotation.selectors.queue import queue_counts
 from feedback.models import Snapshot
 from feedback.selectors import counts_of, human_win_rate
@@ -27,7 +26,7 @@ from models_registry.models import (
 )
 from models_registry.services.aliases import SERVES
 from training.data import LoopPicture, Station
-from training.engine.spec import TRAINED
+from training.engine.methods import TRAINED
 from training.models import Run
 
 
@@ -68,12 +67,10 @@ def _write(project: Project) -> dict[str, int]:
 def _judge(project: Project) -> dict[str, int]:
     """Tasks by how far they are: nobody has answered, some have, or somebody holds one now."""
     counts = queue_counts(project)
-    open_tasks = Task.objects.production().filter(project=project).open()
-    begun = open_tasks.filter(done__gt=0).count()
     return {
         "tasks": counts["tasks"],
-        "waiting": open_tasks.filter(done=0).count(),
-        "begun": begun,
+        "waiting": counts["untouched"],
+        "begun": counts["begun"],
         "judged": counts["complete"],
         "slots_open": counts["open"],
         "slots_in_hand": counts["leased"],

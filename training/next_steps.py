@@ -21,7 +21,7 @@ from models_registry.services.aliases import SERVES
 from training.models import Run
 
 DEAD = (Job.State.FAILED, Job.State.CANCELLED)
-POLICY_METHODS = ("sft", "dpo")
+POLICY_METHODS = ("sft", "dpo", "kto", "grpo", "rloo", "ppo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +203,7 @@ def _train(look: Look) -> Step | None:
     rows = int((look.snapshot.files.get("preference_train.jsonl") or {}).get("rows") or 0)
     method = "dpo" if rows else "sft"
     runs = Run.objects.filter(project=look.project).exclude(job__state__in=DEAD)
-    if look.going("sft", "reward", "dpo"):
+    if look.going(*POLICY_METHODS, "reward"):
         return _watch(look, "train", _("Training on snapshot %d is going on.") % look.snapshot.number)
     if not runs.filter(snapshot=look.snapshot, method=method).exists():
         return _training(look, method, _("No model has learned from snapshot %d yet.") % look.snapshot.number)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor, Project
 from feedback.models import Preference, Snapshot
-from ground.errors import NotFound
+from ground.errors import Invalid, NotFound
 from jobs.models import Job, JobEvent
-from jobs.selectors import events_of, metric_series
+from jobs.selectors import events_of, get_job_for, metric_series
 from models_registry.models import Evaluation, ModelVersion
+from training import preflight
 from training.data import Judge, Origin, Phase, Sample
 from training.engine.fields import describe
-from training.engine.hyperparameters import SETTINGS
+from training.engine.files import read_jsonl
+from training.engine.hyperparameters.shared import default_rates
+from training.engine.methods import METHODS, Method
 from training.engine.spec import CheckpointPolicy, Parallelism
-from training.models import Run
-from training.services import USES
-from training.storage import tail
+from training.methods import OFFERS
+from training.models import MlflowRun, Run
+from training.storage import PREDICTIONS, tail
 
 LOG_BYTES = 32_000
 LATEST_EVENTS = 40
@@ -81,8 +85,18 @@ def phases_of(run: Run) -> list[Phase]:
 
 
 def samples_of(run: Run, most: int = 20) -> list[Sample]:
-    """The newest texts first."""
-    return [_sample(event) for event in events_of(run.job, "sample").order_by("-seq")[:most]]
+    """The newest texts first, without those at fixed prompts."""
+    free = events_of(run.job, "sample").exclude(data__has_key="fixed")
+    return [_sample(event) for event in free.order_by("-seq")[:most]]
+
+
+def shown_of(run: Run) -> dict[str, list[Sample]]:
+    """What it wrote to the same prompts, by prompt and in the order of steps; of a step that was run again the last account."""
+    found: dict[str, dict[int | None, Sample]] = {}
+    for event in events_of(run.job, "sample").filter(data__has_key="fixed"):
+        sample = _sample(event)
+        found.setdefault(sample.prompt, {})[sample.step] = sample
+    return {prompt: sorted(by_step.values(), key=lambda one: one.step or 0) for prompt, by_step in found.items()}
 
 
 def _sample(event: JobEvent) -> Sample:
@@ -103,6 +117,31 @@ def warnings_of(run: Run) -> list[dict[str, Any]]:
 def log_tail(run: Run, size: int = LOG_BYTES) -> str:
     """The end of what the run's processes printed."""
     return tail(Path(run.folder) / "launcher.log", size)
+
+
+def mlflow_of(run: Run) -> dict[str, str]:
+    """Where MLflow shows the run, empty until it is there, and what keeps the rest of it away; nothing without a server."""
+    row = MlflowRun.objects.filter(run=run).first() if settings.MLFLOW_URL else None
+    if row is None:
+        return {}
+    there = row.mlflow_id and row.server == settings.MLFLOW_URL
+    place = f"{row.server}/#/experiments/{row.experiment_id}/runs/{row.mlflow_id}" if there else ""
+    return {"url": place, "error": row.error}
+
+
+def get_check_for(actor: Actor, public_id: str) -> Job:
+    """A preflight that was asked for without a run. Errors: NotFound."""
+    job = get_job_for(actor, public_id)
+    if job.kind != preflight.KIND:
+        raise NotFound(_("There is no preflight %s here.") % public_id)
+    return job
+
+
+def predictions_of(run: Run) -> Iterator[dict[str, Any]]:
+    """What it said of each task, in the order it read them; nothing before it is done. Errors: Invalid for other methods."""
+    if run.method != Run.Method.PREDICT:
+        raise Invalid(_("Run %d predicts nothing.") % run.number, hint=_("Start one with the method predict."))
+    return read_jsonl(Path(run.folder) / PREDICTIONS) if run.job.state == Job.State.SUCCEEDED else iter(())
 
 
 def evaluation_of(run: Run) -> Evaluation | None:
@@ -139,16 +178,25 @@ def origins_of(version: ModelVersion) -> list[Origin]:
     return line
 
 
+def _with_defaults(engine: Method) -> list[dict[str, Any]]:
+    """Each setting; where an empty one depends on the model's size, `default_by_size` says what it stands for."""
+    rows = describe(engine.settings)
+    if not engine.is_trained:
+        return rows
+    rates = {"default_by_size": default_rates(engine.settings)}
+    return [{**row, **(rates if row["name"] == "learning_rate" else {})} for row in rows]
+
+
 def methods() -> list[dict[str, Any]]:
     """Every method with its settings (name, type, default, help, bounds), as the engine reads them."""
     return [
         {
             "method": method,
             "label": str(Run.Method(method).label),
-            "uses": list(USES[method]),
-            "hyperparameters": describe(settings),
+            "uses": list(OFFERS[method].uses),
+            "hyperparameters": _with_defaults(engine),
             "parallelism": describe(Parallelism),
             "checkpoint": describe(CheckpointPolicy),
         }
-        for method, settings in SETTINGS.items()
+        for method, engine in METHODS.items()
     ]

@@ -10,12 +10,14 @@ from training.engine import spec as engine
 JSON = dict[str, Any]
 SCHEMA_VERSION = 1
 REQUEST_KEYS = (
-    *("schema_version", "method", "models", "snapshot", "data", "prompts", "model"),
-    *("hyperparameters", "parallelism", "checkpoint", "seed"),
+    *("schema_version", "method", "models", "snapshot", "data", "prompts", "texts", "corpus", "model"),
+    *("hyperparameters", "parallelism", "checkpoint", "seed", "preflight", "target"),
 )
 GENERATE_KEYS = ("schema_version", "version", "prompts", "samples", "sampling", "purpose", "parallelism")
 IMPLIED = ("do_sample", "seed")
 """Sampling settings that are no hyperparameters: the engine always samples, and the seed is the run's own."""
+LISTED = {"prompts": "prompt", "texts": "task"}
+"""Data that a request names one by one, and what it names."""
 SOMEWHERE = "/placeholder"
 """Stands for a path while a spec is checked before there is a run directory."""
 
@@ -69,24 +71,39 @@ def check(kind: str, spec: JSON) -> None:
     if request.get("method") != kind:
         raise ValueError(f"method: must be {kind}")
     _check_ids(request)
+    _check_override(request.get("preflight"))
+    if not isinstance(request.get("target", ""), str):
+        raise ValueError("target: must be the id of a target")
     models = {role: {"path": SOMEWHERE} for role in request["models"]}
     data = {role: {"path": f"data/{role}.jsonl"} for role in data_roles(request)}
     engine.parse(to_engine(request, run="run", models=models, data=data))
 
 
 def _check_ids(request: JSON) -> None:
-    models, prompts = request.get("models"), request.get("prompts") or []
+    models = request.get("models")
     if not isinstance(models, dict) or not all(isinstance(name, str) for name in models.values()):
         raise ValueError("models: must name a version for every role")
-    if not isinstance(prompts, list) or not all(isinstance(name, str) for name in prompts):
-        raise ValueError("prompts: must be a list of prompt ids")
-    if len(set(prompts)) != len(prompts):
-        raise ValueError("prompts: name each of them once")
+    if not isinstance(request.get("corpus", ""), str):
+        raise ValueError("corpus: must be a name")
+    for role, what in LISTED.items():
+        names = request.get(role) or []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{role}: must be a list of {what} ids")
+        if len(set(names)) != len(names):
+            raise ValueError(f"{role}: name each of them once")
+
+
+def _check_override(preflight: Any) -> None:
+    if preflight is not None and not (isinstance(preflight, dict) and isinstance(preflight.get("override"), str)):
+        raise ValueError("preflight: must be an object with override, the reason")
 
 
 def data_roles(request: JSON) -> list[str]:
-    """The data the engine will read: files of the snapshot, and the prompts."""
-    return [*(request.get("data") or {}), *(["prompts"] if request.get("prompts") else [])]
+    """The data the engine will read: files of the snapshot, prompts, and the texts of tasks."""
+    return [
+        *(request.get("data") or {}),
+        *(role for role in LISTED if request.get(role) or (role == "texts" and request.get("corpus"))),
+    ]
 
 
 def to_engine(request: JSON, *, run: str, models: Mapping[str, JSON], data: Mapping[str, JSON]) -> JSON:
@@ -105,7 +122,7 @@ def to_engine(request: JSON, *, run: str, models: Mapping[str, JSON], data: Mapp
 
 
 def devices_for(kind: str, spec: JSON) -> int:
-    """Devices the run holds while it computes: one per process. Reading a model into the house needs none."""
-    if kind == "import":
+    """Devices of this machine the run holds while it computes: one per process. Imports and runs elsewhere need none."""
+    if kind == "import" or spec.get("target"):
         return 0
     return int((request_of(kind, spec).get("parallelism") or {}).get("world_size", 1))

@@ -28,6 +28,9 @@ from training.engine.files import (
     write_jsonl,
 )
 
+PREDICTIONS = "output/predictions.jsonl"
+"""Where a `predict` run writes, below its folder."""
+
 
 def bare(digest: str) -> str:
     """The hexadecimal part: snapshots and artifacts write `sha256:…`, their files may not."""
@@ -95,6 +98,16 @@ def write_prompts(folder: Path, prompts: Iterable[Prompt]) -> JSON:
     path = folder / "data" / "prompts.jsonl"
     write_jsonl(path, rows)
     return {"path": "data/prompts.jsonl", "sha256": sha256_file(path), "rows": len(rows)}
+
+
+def write_texts(folder: Path, rows: Iterable[JSON]) -> JSON:
+    """data/texts.jsonl, once: a later attempt reads what the first one read."""
+    path = folder / "data" / "texts.jsonl"
+    if not path.exists():
+        write_jsonl(path, rows)
+    with path.open("rb") as stream:
+        count = sum(1 for _line in stream)
+    return {"path": "data/texts.jsonl", "sha256": sha256_file(path), "rows": count}
 
 
 def keep_artifact(produced: Path, digest: str) -> Path:

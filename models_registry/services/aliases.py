@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor
 from accounts.services import MANAGERS, record_event, require_role
 from ground.errors import Conflict, Invalid, NotFound
+from jobs import notices
 from models_registry.models import Alias, AliasMove, Model, ModelVersion, Verdict
 from models_registry.signals import alias_moved
 
@@ -134,6 +135,7 @@ def _log(alias: Alias, before: ModelVersion | None, actor: Actor | None, reason:
         object_id=alias.public_id,
         data={"name": alias.name, "version": alias.version.public_id, "generation": alias.generation},
     )
+    notices.tell(project_id=alias.model.project_id, topic="alias.moved", object_id=move.pk)
     transaction.on_commit(lambda: _announce(alias, move))
     return alias
 

@@ -47,11 +47,16 @@ def import_prompts(*, actor: Actor, project: Project, rows: Sequence[Any]) -> li
     return sorted(results, key=lambda result: result.index)
 
 
-def keep_prompt(*, project: Project, messages: list[dict[str, str]], metadata: dict[str, Any] | None = None) -> Prompt:
+def keep_prompt(
+    *,
+    project: Project,
+    messages: list[dict[str, str]],
+    metadata: dict[str, Any] | None = None,
+    held_out: bool = False,
+) -> Prompt:
     """The project's prompt with these (checked) messages, made on first sight."""
-    prompt, _made = Prompt.objects.get_or_create(
-        project=project, digest=digest_of(messages), defaults={"messages": messages, "metadata": metadata or {}}
-    )
+    made = {"messages": messages, "metadata": metadata or {}, "held_out": held_out}
+    prompt, _made = Prompt.objects.get_or_create(project=project, digest=digest_of(messages), defaults=made)
     return prompt
 
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Actor, Project
 from accounts.services import MANAGERS, record_event, require_role
 from ground.errors import Conflict, Invalid
+from jobs import notices
 from jobs.models import Job
 from models_registry.models import Alias, Evaluation, ModelVersion, Verdict
 
@@ -103,6 +104,7 @@ def record_verdict(
     record_event(
         project=project, actor=actor, verb="verdict.recorded", object_id=verdict.public_id, data={"outcome": outcome}
     )
+    notices.tell(project_id=project.pk, topic="verdict.recorded", object_id=verdict.pk)
     return verdict
 
 

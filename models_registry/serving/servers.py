@@ -141,7 +141,8 @@ def marker() -> str:
 def lay_out(version: ModelVersion, folder: Path) -> None:
     """The artifact as links, with sampling turned on: without `do_sample` the server is greedy whatever is asked.
 
-    The artifact itself, whose digests are registered, is never touched.
+    The artifact itself, whose digests are registered, is never touched. An adapter goes without its config.json: beside one
+    the server would look for whole weights, without it finds the base by adapter_config.json.
     """
     artifact = Path(version.artifact)
     artifact = artifact if artifact.is_absolute() else settings.ARTIFACTS / artifact
@@ -149,8 +150,9 @@ def lay_out(version: ModelVersion, folder: Path) -> None:
         raise CannotStart(_("The files of %s are not where they were registered.") % version)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    own = {"generation_config.json", *(["config.json"] if (artifact / "adapter_config.json").is_file() else [])}
     for path in artifact.iterdir():
-        if path.name != "generation_config.json":
+        if path.name not in own:
             (folder / path.name).symlink_to(path.resolve())
     (folder / "generation_config.json").write_text(json.dumps(_sampling_config(artifact / "generation_config.json")))
 

@@ -84,8 +84,8 @@ def require_layout(checkpoint: Checkpoint, wanted: Layout) -> None:
         if was != now:
             raise EngineError(
                 "checkpoint_layout",
-                f"{checkpoint.path.name} was written with {field} {was}; this run asks for {now}.",
-                f"Set {field} back to {was}, or start a new run from the base model.",
+                f"{checkpoint.path.name} was written with {field} {was}; its parts do not fit {field} {now}.",
+                f"Let it go on with {field} {was}, or start a new run with {field} {now}; that begins at the first step.",
             )
     if checkpoint.layout.spec_sha256 != wanted.spec_sha256:
         raise EngineError(

@@ -11,13 +11,14 @@ PEER_LOST_EXIT = 75  # EX_TEMPFAIL: another rank died; the run can be resumed, s
 
 
 class EngineError(Exception):
-    """A run cannot go on. `code` is stable, `hint` says what to do next."""
+    """A run cannot go on. `code` is stable, `hint` says what to do next, `retry` that another attempt will do better."""
 
-    def __init__(self, code: str, message: str, hint: str) -> None:
+    def __init__(self, code: str, message: str, hint: str, *, retry: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
+        self.retry = retry
 
 
 class PeerLost(EngineError):
@@ -54,15 +55,12 @@ def as_engine_error(error: BaseException) -> EngineError:
     if isinstance(error, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS):
         return EngineError(
             "out_of_memory",
-            _first_line(error),
-            "Lower batch_size, max_length or world_size.",
+            f"There was not enough memory ({_first_line(error)}).",
+            "Start it again with a lower max_length, with LoRA (lora_r), activation_checkpointing or a higher zero_stage, or on a"
+            " larger machine. Going on meets the same limit.",
         )
     if getattr(error, "errno", None) == errno.ENOSPC or any(sign in text for sign in _DISK_SIGNS):
-        return EngineError(
-            "disk_full",
-            _first_line(error),
-            "Free space where the run directories live, then resume.",
-        )
+        return disk_full(error)
     if isinstance(error, FileNotFoundError):
         return EngineError("missing_file", _first_line(error), "Restore the file, then resume the run.")
     if isinstance(error, RuntimeError) and any(sign in text for sign in _PEER_SIGNS):
@@ -72,6 +70,11 @@ def as_engine_error(error: BaseException) -> EngineError:
         _first_line(error),
         "The traceback is in the run's log. Report it with the run id.",
     )
+
+
+def disk_full(error: BaseException) -> EngineError:
+    hint = "Free space on the disk that holds the run directories, then let it go on: it does so from its newest checkpoint."
+    return EngineError("disk_full", f"The disk is full ({_first_line(error)}).", hint)
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,10 +15,11 @@ import torch
 
 from training.engine import models
 from training.engine.context import Context, Outcome
+from training.engine.families import family_of
 from training.engine.files import JSON, read_jsonl, write_jsonl
 from training.engine.generate import write_completions
 from training.engine.pairs import encode_pairs, within
-from training.engine.rows import Encoded, encode, encode_prompt
+from training.engine.rows import Encoded, encode
 from training.engine.scoring import log_probabilities, rewards, share_preferred
 
 SIDES = {"policy": "base", "baseline": "baseline"}  # name in the output -> name in the spec
@@ -63,7 +64,7 @@ def pairs_stage(context: Context, output: Path) -> dict[str, Any]:
 
 def score_pairs(context: Context, target: Path) -> None:
     settings = context.spec.hyperparameters
-    model, tokenizer = load(context, "reward_model", models.load_reward)
+    model, tokenizer = load_judge(context)
     rows = context.rows("test", "preference")
     encoded = encode_pairs(tokenizer, rows)
     kept, _ = within(encoded, settings.max_length, "drop")
@@ -120,7 +121,7 @@ def rewards_stage(context: Context, output: Path) -> dict[str, Any]:
 def score_samples(context: Context, output: Path, target: Path) -> None:
     """Completions are scored as the reward model was trained: through the chat template, which closes the turn."""
     settings = context.spec.hyperparameters
-    model, tokenizer = load(context, "reward_model", models.load_reward)
+    model, tokenizer = load_judge(context)
     prompts = {row["id"]: row["messages"] for row in context.rows("prompts", "prompts")}
     samples = [
         {"model": name, **row}
@@ -148,6 +149,10 @@ def divergence_stage(context: Context, output: Path) -> dict[str, Any]:
     Unbiased only when the samples were drawn from the whole distribution, which `kl_whole_distribution` says.
     """
     target = output / "kl.jsonl"
+    reason = why_no_divergence(context)
+    if reason:
+        context.log.emit("warning", name="kl_undefined", message=reason)
+        return {}
     once(context, target, lambda: measure_divergence(context, output, target))
     rows, settings = list(read_jsonl(target)), context.spec.hyperparameters
     tokens = sum(row["tokens"] for row in rows)
@@ -163,15 +168,34 @@ def divergence_stage(context: Context, output: Path) -> dict[str, Any]:
     }
 
 
+def why_no_divergence(context: Context) -> str:
+    """Empty where both models give a probability to every text the other may write, token for token."""
+    paths = [context.model_path(name) for name in ("base", "reference")]
+    families = [family_of(path) for path in paths]
+    if families[0] is not families[1]:
+        return (
+            f"KL is not measured: the model is {families[0].name} and the reference {families[1].name}, "
+            "so they read the prompt differently and write other tokens."
+        )
+    words = [family.tokenizer(path).get_vocab() for family, path in zip(families, paths, strict=True)]
+    if words[0] != words[1]:
+        return (
+            "KL is not measured: the model and the reference have different vocabularies, so they write other tokens."
+        )
+    return ""
+
+
 def measure_divergence(context: Context, output: Path, target: Path) -> None:
     settings = context.spec.hyperparameters
-    tokenizer = models.load_tokenizer(context.model_path("base"))
+    path = context.model_path("base")
+    family = family_of(path)
+    tokenizer = family.tokenizer(path)
     prompts = {row["id"]: row["messages"] for row in context.rows("prompts", "prompts")}
     samples = list(read_jsonl(output / "samples-policy.jsonl"))
-    rows = [Encoded(encode_prompt(tokenizer, prompts[row["prompt_id"]]), row["tokens"]) for row in samples]
+    rows = [Encoded(family.prompt(tokenizer, prompts[row["prompt_id"]]), row["tokens"]) for row in samples]
     logps = []
     for name in ("base", "reference"):  # one after the other: only one model is in memory
-        model, _ = load(context, name, models.load_causal)
+        model = network(context, name, family.network)
         logps.append(log_probabilities(model, rows, tokenizer.pad_token_id, settings.batch_size))
         del model
     write_jsonl(
@@ -190,11 +214,14 @@ def divergence(policy: list[float], reference: list[float]) -> dict[str, float |
     return {"k1": float(ratios.sum()), "k3": float(k3.sum()), "tokens": len(policy)}
 
 
-def load(context: Context, name: str, loader: Callable[[Path, Any], Any]) -> tuple[Any, Any]:
-    path = context.model_path(name)
+def load_judge(context: Context) -> tuple[Any, Any]:
+    path = context.model_path("reward_model")
+    return network(context, "reward_model", models.load_reward), models.load_tokenizer(path)
+
+
+def network(context: Context, name: str, loader: Callable[[Path, Any], Any]) -> Any:
     dtype = models.torch_dtype(context.spec.hyperparameters.dtype, cuda=context.cuda)
-    model = loader(path, dtype).to("cuda" if context.cuda else "cpu").eval()
-    return model, models.load_tokenizer(path)
+    return loader(context.model_path(name), dtype).to("cuda" if context.cuda else "cpu").eval()
 
 
 def once(context: Context, target: Path, stage: Callable[[], None]) -> bool:

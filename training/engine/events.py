@@ -7,7 +7,7 @@ import math
 import resource
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,6 +46,10 @@ class EventLog:
     def phase(self, name: str, /, **data: Any) -> None:
         self.emit("phase", name=name, **data)
 
+    def doing(self, name: str) -> None:
+        """Before anything between two steps that may take longer than a step: it is no silence. Nobody keeps this line."""
+        self.emit("heartbeat", doing=name)
+
     def close(self) -> None:
         with self._lock:
             if self._stream is not None:
@@ -65,9 +69,11 @@ class EventLog:
             thread.join(timeout=HEARTBEAT_SECONDS)
 
     def _beat(self, done: threading.Event) -> None:
-        self.emit("heartbeat", peak_rss_mb=peak_rss_mb())
-        while not done.wait(HEARTBEAT_SECONDS):
-            self.emit("heartbeat", peak_rss_mb=peak_rss_mb())
+        while True:
+            with suppress(OSError):  # a full disk is the run's to report; the beat goes on when there is room again
+                self.emit("heartbeat", peak_rss_mb=peak_rss_mb())
+            if done.wait(HEARTBEAT_SECONDS):
+                return
 
 
 def peak_rss_mb() -> float:

@@ -20,7 +20,10 @@ class SpecError(ValueError):
 
 
 def setting(default: Any, explanation: str, **bounds: Any) -> Any:
-    """A dataclass field with its documentation and bounds: `minimum`, `above`, `maximum`, `choices`."""
+    """A dataclass field with its documentation and bounds: `minimum`, `above`, `maximum`, `choices`.
+
+    `refused` maps values that people would expect to be choices to why they are none.
+    """
     return dataclasses.field(default=default, metadata={"help": explanation, **bounds})
 
 
@@ -64,6 +67,8 @@ def _problem(value: Any, given: bool, field: dataclasses.Field[Any], hint: Any) 
 
 
 def _out_of_bounds(value: Any, bounds: typing.Mapping[str, Any]) -> str | None:
+    if value in bounds.get("refused", ()):
+        return f"cannot be {value}: {bounds['refused'][value]}"
     if "choices" in bounds and value not in bounds["choices"]:
         return f"must be one of {', '.join(map(str, bounds['choices']))}"
     if "minimum" in bounds and value < bounds["minimum"]:

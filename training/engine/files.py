@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -50,12 +51,42 @@ class RunDir:
         return self.root / "work"
 
     @property
+    def reserve(self) -> Path:
+        return self.root / "control" / "reserve"
+
+    @property
     def stop(self) -> Path:
         return self.root / "control" / "stop"
 
     @property
+    def micro_batch(self) -> Path:
+        """The micro-batch size that fits into memory, once a larger one did not."""
+        return self.root / "control" / "micro-batch.json"
+
+    @property
     def checkpoint_now(self) -> Path:
         return self.root / "control" / "checkpoint-now"
+
+
+RESERVE_BYTES = 1 << 20
+
+
+def keep_room(run: RunDir) -> None:
+    """Set aside the space in which a run on a full disk can still say so. Errors: OSError when there is none already."""
+    run.reserve.parent.mkdir(parents=True, exist_ok=True)
+    with run.reserve.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, RESERVE_BYTES)
+
+
+def is_full(path: Path) -> bool:
+    """Less is free there than a run sets aside: an error of any name is then the disk's. torch calls it "unexpected pos"."""
+    return shutil.disk_usage(path).free < RESERVE_BYTES
+
+
+def make_room(run: RunDir) -> None:
+    """Give up the reserve and the half-written checkpoint."""
+    run.reserve.unlink(missing_ok=True)
+    shutil.rmtree(run.work / "staging", ignore_errors=True)
 
 
 def sha256_file(path: Path) -> str:
@@ -79,6 +110,21 @@ def artifact_digest(root: Path) -> str:
     return combined_digest(digest_tree(root))
 
 
+def stored_shapes(root: Path) -> dict[str, list[int]]:
+    """Shape by name of every tensor in the safetensors files of `root`, from their headers."""
+    shapes: dict[str, list[int]] = {}
+    for path in root.glob("*.safetensors"):
+        with path.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        shapes |= {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    return shapes
+
+
+def stored_parameters(root: Path) -> int:
+    """Numbers in the safetensors files of `root`."""
+    return sum(math.prod(shape) for shape in stored_shapes(root).values())
+
+
 def sync(path: Path) -> None:
     """fsync a file or a directory entry."""
     handle = os.open(path, os.O_RDONLY)
@@ -99,6 +145,15 @@ def write_json(path: Path, value: Any) -> None:
     beside = _write_beside(path, value)
     os.replace(beside, path)
     sync(path.parent)
+
+
+def write_files(folder: Path, files: JSON) -> None:
+    """Content by name: a text as it is, everything else as JSON."""
+    for name, content in files.items():
+        if isinstance(content, str):
+            (folder / name).write_text(content, encoding="utf-8")
+        else:
+            write_json(folder / name, content)
 
 
 def write_json_once(path: Path, value: Any) -> bool:

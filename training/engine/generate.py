@@ -9,9 +9,9 @@ from typing import Any
 from training.engine import models
 from training.engine.context import Context, Outcome
 from training.engine.errors import EngineError
+from training.engine.families import family_of
 from training.engine.files import JSON, append_jsonl, drop_torn_tail, read_jsonl, write_jsonl
-from training.engine.hyperparameters import Sampling
-from training.engine.rows import encode_prompt
+from training.engine.hyperparameters.making import Sampling
 from training.engine.sampling import Completion, Request, Sampler, duplicates
 
 SHOWN = 3  # completions shown as `sample` events
@@ -28,9 +28,10 @@ def write_completions(context: Context, model: str, target: Path, redraws: int) 
     """Complete `target` with `samples_per_prompt` completions of every prompt by the named model of the spec."""
     settings = context.spec.hyperparameters
     path = context.model_path(model)
-    tokenizer = models.load_tokenizer(path)
+    family = family_of(path)
+    tokenizer = family.tokenizer(path)
     prompts = context.rows("prompts", "prompts")
-    encoded = {row["id"]: tuple(encode_prompt(tokenizer, row["messages"])) for row in prompts}
+    encoded = {row["id"]: tuple(family.prompt(tokenizer, row["messages"])) for row in prompts}
     if len(encoded) != len(prompts):
         raise EngineError("bad_row", "Two prompts have the same id.", "Give every prompt an id of its own.")
     batches = planned(encoded, settings, settings.samples_per_prompt)
@@ -45,7 +46,7 @@ def write_completions(context: Context, model: str, target: Path, redraws: int) 
     began, written = time.monotonic(), 0
     if done < len(batches):
         dtype = models.torch_dtype(settings.dtype, cuda=context.cuda)
-        network = models.load_causal(path, dtype).to("cuda" if context.cuda else "cpu").eval()
+        network = family.network(path, dtype).to("cuda" if context.cuda else "cpu").eval()
         sampler = Sampler(network, tokenizer, settings, context.spec.seed)
         for number in range(done, len(batches)):
             context.check_stop()

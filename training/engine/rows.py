@@ -19,6 +19,9 @@ ROW_KEYS = {
     "sft": ("id", "prompt", "completion"),
     "preference": ("id", "prompt", "chosen", "rejected"),
     "prompts": ("id", "messages"),
+    "labels": ("id", "question", "options", "text", "holds"),
+    "spans": ("id", "question", "options", "text", "holds"),
+    "texts": ("id", "text"),
 }
 
 
@@ -80,8 +83,22 @@ def _row(line: str, number: int, name: str, kind: str) -> JSON:
 
 
 def _problem(value: Any, key: str) -> str | None:
-    if key == "id":
+    if key in ("id", "question"):
         return None if isinstance(value, str) and value else "must be a text"
+    if key == "text":
+        return None if isinstance(value, str) else "must be a text"
+    if key == "options":
+        return None if _are_texts(value) else "must be a list of texts"
+    if key == "holds":
+        return None if value is None or isinstance(value, dict) else "must be an object or null"
+    return _problem_of_messages(value)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _problem_of_messages(value: Any) -> str | None:
     if not isinstance(value, list) or not value:
         return "must be a list of messages"
     for message in value:
@@ -99,31 +116,25 @@ def _bad(name: str, number: int, problem: str) -> EngineError:
 
 
 def encode_prompt(tokenizer: Any, messages: list[JSON]) -> list[int]:
-    return _ids(tokenizer, _render(tokenizer, messages, True))
+    return token_ids(tokenizer, render(tokenizer, messages, True))
 
 
 def encode(tokenizer: Any, prompt: list[JSON], completion: list[JSON]) -> Encoded:
     """Ids of prompt and completion, tokenized apart so that the boundary is where sampling had it."""
-    head = _render(tokenizer, prompt, True)
-    whole = _render(tokenizer, [*prompt, *completion], False)
+    head = render(tokenizer, prompt, True)
+    tail = appended(head, render(tokenizer, [*prompt, *completion], False))
+    return Encoded(token_ids(tokenizer, head), ending_in_eos(token_ids(tokenizer, tail), tokenizer.eos_token_id))
+
+
+def appended(head: str, whole: str) -> str:
+    """What the template wrote after `head`; sampling starts there, so it must not have changed what stands before."""
     if not whole.startswith(head):
         raise EngineError(
             "chat_template",
             "The chat template writes a different prompt when a completion follows.",
             "Use a chat template that only appends.",
         )
-    return Encoded(
-        _ids(tokenizer, head),
-        _ending_in_eos(_ids(tokenizer, whole[len(head) :]), tokenizer.eos_token_id),
-    )
-
-
-def within(rows: list[Encoded], limit: int, overlong: str) -> tuple[list[Encoded], dict[str, int]]:
-    """Rows of at most `limit` tokens, and how many were dropped or cut. A row whose prompt fills it is dropped."""
-    fitted = [fitting(row, limit, overlong) for row in rows]
-    kept = [row for row in fitted if row is not None]
-    truncated = sum(new is not old for new, old in zip(fitted, rows, strict=True) if new is not None)
-    return kept, {"rows": len(rows), "rows_dropped": len(rows) - len(kept), "rows_truncated": truncated}
+    return whole[len(head) :]
 
 
 def fitting(row: Encoded, limit: int, overlong: str) -> Encoded | None:
@@ -135,17 +146,17 @@ def fitting(row: Encoded, limit: int, overlong: str) -> Encoded | None:
     return Encoded(row.prompt, row.completion[: limit - len(row.prompt)])
 
 
-def _ending_in_eos(ids: list[int], eos: int) -> list[int]:
+def ending_in_eos(ids: list[int], eos: int) -> list[int]:
     """Cut what a template writes after the last EOS (ChatML: a newline), or add the EOS it does not write."""
     if eos not in ids:
         return [*ids, eos]
     return ids[: len(ids) - ids[::-1].index(eos)]
 
 
-def _render(tokenizer: Any, messages: list[JSON], generation_prompt: bool) -> str:
+def render(tokenizer: Any, messages: list[JSON], generation_prompt: bool) -> str:
     plain = [{"role": message["role"], "content": message["content"]} for message in messages]
     return str(tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=generation_prompt))
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def token_ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -11,20 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from training.engine import world as worlds
+from training.engine.card import with_card
 from training.engine.context import Context, Outcome
-from training.engine.errors import Cancelled, EngineError, PeerLost, as_engine_error
+from training.engine.errors import Cancelled, EngineError, PeerLost, as_engine_error, disk_full
 from training.engine.events import EventLog, finite, peak_rss_mb
-from training.engine.files import JSON, RunDir, write_json, write_json_once
-from training.engine.spec import Spec, SpecError, load
+from training.engine.files import JSON, RunDir, is_full, keep_room, make_room, write_json, write_json_once
+from training.engine.memory import load_fitted, step_down
+from training.engine.methods import METHODS
+from training.engine.spec import Spec, SpecError
 
-MODULES = {
-    "import": "training.engine.importing",
-    "generate": "training.engine.generate",
-    "sft": "training.engine.sft",
-    "reward": "training.engine.reward",
-    "dpo": "training.engine.dpo",
-    "evaluate": "training.engine.evaluate",
-}
 RESULT_VERSION = 1
 
 
@@ -63,7 +58,7 @@ def _finished(run: RunDir) -> JSON | None:
 def _attempt(run: RunDir, world: worlds.World, log: EventLog) -> JSON:
     spec = None
     try:
-        spec = load(run.spec)
+        spec = load_fitted(run)
         log.phase(
             "starting",
             method=spec.method,
@@ -84,10 +79,15 @@ def _attempt(run: RunDir, world: worlds.World, log: EventLog) -> JSON:
     except PeerLost:
         raise
     except Exception as error:
-        traceback.print_exc()
         named = as_engine_error(error)
+        if named.code == "unexpected" and is_full(run.root):
+            named = disk_full(error)
+        if named.code == "disk_full":
+            make_room(run)
+        traceback.print_exc()
         if isinstance(named, PeerLost):
             raise named from error
+        named = step_down(spec, run, named) if spec else named
         return _failed(spec, world, log, named, type(error).__name__)
 
 
@@ -96,13 +96,17 @@ def _work(spec: Spec, run: RunDir, world: worlds.World, log: EventLog) -> Outcom
     worlds.start(spec, world)
     world.barrier()
     if world.is_main:
+        keep_room(run)
+    if world.is_main:
         _begin_again(run)
     world.barrier()
     _quiet()
     context = Context(spec, run, log, world, worlds.uses_cuda(spec))
-    module = importlib.import_module(MODULES[spec.method])
+    if run.micro_batch.exists():
+        log.emit("warning", name="smaller_micro_batch", micro_batch_size=spec.hyperparameters.micro_batch_size)
+    module = importlib.import_module(METHODS[spec.method].module)
     outcome: Outcome = module.run(context)
-    return outcome
+    return with_card(context, outcome) if world.is_main and METHODS[spec.method].is_trained else outcome
 
 
 def _begin_again(run: RunDir) -> None:
@@ -113,8 +117,9 @@ def _begin_again(run: RunDir) -> None:
 
 
 def _quiet() -> None:
-    """Progress bars of libraries would fill the log; events.jsonl says how far the run is."""
+    """Progress bars of libraries would fill the log; events.jsonl says how far the run is. And TRL phones home unless told."""
     os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -164,6 +169,7 @@ def _failed(
         "message": error.message,
         "hint": error.hint,
         "rank": world.rank,
+        "retry": error.retry,
     }
     log.phase("failed", **detail)
     return {**_frame(spec, world), "state": "failed", "error": detail}

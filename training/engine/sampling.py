@@ -8,13 +8,16 @@ batches and therefore the same texts.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
 
-from training.engine.hyperparameters import Sampling
+from training.engine.errors import EngineError
+from training.engine.hyperparameters.making import Sampling
 
 LIKELY = 1024  # candidates sorted first; the whole vocabulary only when they hold less than top_p
 
@@ -40,7 +43,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Sampler:
-    """A causal model with everything that decides what it writes."""
+    """A model of either family with everything that decides what it writes."""
 
     model: Any
     tokenizer: Any
@@ -70,41 +73,115 @@ class Sampler:
         ]
 
     def _tokens(self, prompts: list[tuple[int, ...]], uniforms: torch.Tensor) -> list[list[int]]:
-        """Token ids per row, EOS included. Finished rows leave the batch, so the last long row runs alone."""
-        device, ending = self.model.device, torch.tensor(stop_ids(self.model, self.tokenizer), device=self.model.device)
-        ids, mask = left_padded(prompts, self.tokenizer.pad_token_id, device)
-        written: list[list[int]] = [[] for _ in prompts]
-        rows = torch.arange(len(prompts), device=device)
-        cache = DynamicCache(config=self.model.config)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        for step in range(self.settings.max_new_tokens):
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
-            tokens = draw(logits, uniforms[rows.cpu(), step].to(device), self.settings)
-            for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-                written[row].append(token)
-            going = ~torch.isin(tokens, ending)
-            if not bool(going.any()):
-                break
-            if not bool(going.all()):
-                kept = going.nonzero().squeeze(1)
-                cache.batch_select_indices(kept)
-                rows, mask, positions, tokens = rows[kept], mask[kept], positions[kept], tokens[kept]
-            ids = tokens.unsqueeze(1)
-            positions = positions[:, -1:] + 1
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        return written
+        def pick(outputs: Any, rows: torch.Tensor, step: int) -> torch.Tensor:
+            logits = outputs.logits[:, -1]
+            return draw(logits, uniforms[rows.cpu(), step].to(logits.device), self.settings)
+
+        ending, pad = stop_ids(self.model, self.tokenizer), self.tokenizer.pad_token_id
+        written = decode_apart if self.model.config.is_encoder_decoder else decode
+        return written(self.model, prompts, pick, pad=pad, ending=ending, most=self.settings.max_new_tokens)
 
     def _completion(self, request: Request, tokens: list[int], seed: int) -> Completion:
         ended = tokens[-1] in stop_ids(self.model, self.tokenizer)
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return Completion(request, tuple(tokens), text, "stop" if ended else "length", seed)
+
+
+def decode(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    pick: Callable[[Any, torch.Tensor, int], torch.Tensor],
+    *,
+    pad: int,
+    ending: list[int],
+    most: int,
+    **inputs: Any,
+) -> list[list[int]]:
+    """Token ids per row, EOS included. Finished rows leave the batch, so the last long row runs alone.
+
+    `pick(outputs, rows, step)` chooses a token for each row still written; `rows` says which of `prompts` they are.
+    """
+    device, ends = model.device, torch.tensor(ending, device=model.device)
+    ids, mask = left_padded(prompts, pad, device)
+    written: list[list[int]] = [[] for _ in prompts]
+    rows = torch.arange(len(prompts), device=device)
+    cache = DynamicCache(config=model.config)
+    positions = positions_of(mask)
+    for step in range(most):
+        outputs = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            **inputs,
+        )
+        tokens = pick(outputs, rows, step)
+        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
+            written[row].append(token)
+        going = ~torch.isin(tokens, ends)
+        if not bool(going.any()):
+            break
+        if not bool(going.all()):
+            kept = going.nonzero().squeeze(1)
+            cache.batch_select_indices(kept)
+            rows, mask, positions, tokens = rows[kept], mask[kept], positions[kept], tokens[kept]
+        ids = tokens.unsqueeze(1)
+        positions = positions[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+    return written
+
+
+def decode_apart(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    pick: Callable[[Any, torch.Tensor, int], torch.Tensor],
+    *,
+    pad: int,
+    ending: list[int],
+    most: int,
+) -> list[list[int]]:
+    """As `decode`, of an encoder-decoder: each prompt is read once, then only what is written goes through the decoder."""
+    device, ends = model.device, torch.tensor(ending, device=model.device)
+    ids, mask = right_padded(prompts, pad, device)
+    read = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+    written: list[list[int]] = [[] for _ in prompts]
+    rows = torch.arange(len(prompts), device=device)
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    tokens = torch.full((len(prompts),), start_id(model), device=device)
+    for step in range(most):
+        outputs = model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=read),
+            attention_mask=mask,
+            decoder_input_ids=tokens.unsqueeze(1),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        tokens = pick(outputs, rows, step)
+        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
+            written[row].append(token)
+        going = ~torch.isin(tokens, ends)
+        if not bool(going.any()):
+            break
+        if not bool(going.all()):
+            kept = going.nonzero().squeeze(1)
+            cache.batch_select_indices(kept)
+            rows, mask, read, tokens = rows[kept], mask[kept], read[kept], tokens[kept]
+    return written
+
+
+def start_id(model: Any) -> int:
+    """The token that stands before everything a decoder writes."""
+    stated = (getattr(settings, "decoder_start_token_id", None) for settings in (model.config, model.generation_config))
+    found = next((token for token in stated if token is not None), None)
+    if found is None:
+        raise EngineError(
+            "no_decoder_start",
+            "The model does not say which token its decoder starts with.",
+            "Set decoder_start_token_id in its config.json and import it again.",
+        )
+    return int(found)
 
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
@@ -124,10 +201,22 @@ def row_uniforms(seed: int, count: int) -> torch.Tensor:
     return torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def left_padded(prompts: list[tuple[int, ...]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def positions_of(mask: torch.Tensor) -> torch.Tensor:
+    """Position of every token in its own row, however much padding stands left of it."""
+    return (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(len(prompt) for prompt in prompts)
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    return ids, mask
+
+
+def right_padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=device)
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=device)
     return ids, mask
 
 

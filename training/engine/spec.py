@@ -8,37 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.engine import hyperparameters as hp
 from training.engine.fields import SpecError, read_object, setting
+from training.engine.methods import METHODS, MODELS, ROLES
 
-__all__ = ["METHODS", "TRAINED", "Spec", "SpecError", "parse"]
+__all__ = ["Spec", "SpecError", "parse"]
 
 SCHEMA_VERSION = 1
-METHODS = tuple(hp.SETTINGS)
-TRAINED = ("sft", "reward", "dpo")
-
-# method -> (models it needs, models it may use, data it needs, data it may use)
-_NEEDS: dict[str, tuple[set[str], set[str], set[str], set[str]]] = {
-    "import": (set(), set(), set(), set()),
-    "generate": ({"base"}, set(), {"prompts"}, set()),
-    "sft": ({"base"}, set(), {"train"}, set()),
-    "reward": ({"base"}, set(), {"train"}, {"test"}),
-    "dpo": ({"base"}, {"reference"}, {"train"}, set()),
-    "evaluate": (
-        {"base"},
-        {"baseline", "reward_model", "reference"},
-        set(),
-        {"prompts", "test"},
-    ),
-}
-_MODELS = ("base", "reference", "reward_model", "baseline")
-_ROLES = ("train", "test", "prompts")
 _KEYS = (
     "schema_version",
     "run",
     "method",
     "seed",
-    *_MODELS,
+    *MODELS,
     "data",
     "hyperparameters",
     "parallelism",
@@ -126,10 +107,10 @@ def parse(value: Any) -> Spec:
         run=value["run"],
         method=value["method"],
         seed=value.get("seed", 0),
-        models={name: read_object(ModelRef, value[name], name) for name in _MODELS if value.get(name) is not None},
+        models={name: read_object(ModelRef, value[name], name) for name in MODELS if value.get(name) is not None},
         data=_data(value.get("data") or {}),
         hyperparameters=read_object(
-            hp.SETTINGS[value["method"]],
+            METHODS[value["method"]].settings,
             value.get("hyperparameters", {}),
             "hyperparameters",
         ),
@@ -162,17 +143,18 @@ def _head_problems(value: dict[str, Any]) -> dict[str, str]:
 
 
 def _data(value: Any) -> dict[str, DataRef]:
-    if not isinstance(value, dict) or set(value) - set(_ROLES):
-        raise SpecError({"data": f"must be an object with some of {', '.join(_ROLES)}"})
+    if not isinstance(value, dict) or set(value) - set(ROLES):
+        raise SpecError({"data": f"must be an object with some of {', '.join(ROLES)}"})
     return {role: read_object(DataRef, item, f"data.{role}") for role, item in value.items() if item is not None}
 
 
 def _input_problems(spec: Spec) -> dict[str, str]:
-    needs, may, data_needs, data_may = _NEEDS[spec.method]
-    problems = dict.fromkeys(needs - set(spec.models), f"{spec.method} needs it")
-    problems |= {f"data.{role}": f"{spec.method} needs it" for role in data_needs - set(spec.data)}
-    problems |= dict.fromkeys(set(spec.models) - needs - may, f"{spec.method} would not use it")
-    problems |= {f"data.{role}": f"{spec.method} would not use it" for role in set(spec.data) - data_needs - data_may}
+    method = METHODS[spec.method]
+    models, data = set(spec.models), set(spec.data)
+    problems = dict.fromkeys(method.models - models, f"{spec.method} needs it")
+    problems |= {f"data.{role}": f"{spec.method} needs it" for role in method.data - data}
+    problems |= dict.fromkeys(models - method.models - method.may_models, f"{spec.method} would not use it")
+    problems |= {f"data.{role}": f"{spec.method} would not use it" for role in data - method.data - method.may_data}
     if spec.method == "evaluate":
         problems |= _evaluate_problems(spec)
     return problems
@@ -192,9 +174,15 @@ def _evaluate_problems(spec: Spec) -> dict[str, str]:
 
 def _setting_problems(spec: Spec) -> dict[str, str]:
     problems = {f"hyperparameters.{name}": text for name, text in spec.hyperparameters.check()}
+    watched = getattr(spec.hyperparameters, "evaluate_every", None)
+    if watched and "test" not in spec.data:
+        problems["hyperparameters.evaluate_every"] = "needs held-out rows, and data.test names none"
+    if spec.method in ("sft", "dpo") and "test" in spec.data and not watched:
+        problems["data.test"] = f"{spec.method} would not use it without evaluate_every"
     reference = spec.models.get("reference")
     if (
-        spec.method == "dpo"
+        "reference" in METHODS[spec.method].may_models
+        and METHODS[spec.method].is_trained
         and reference is not None
         and spec.hyperparameters.lora_r
         and reference.path != spec.base.path
@@ -205,13 +193,20 @@ def _setting_problems(spec: Spec) -> dict[str, str]:
 
 def _layout_problems(spec: Spec) -> dict[str, str]:
     world = spec.parallelism.world_size
-    if spec.method not in TRAINED:
+    if not METHODS[spec.method].is_trained:
         alone = world == 1 and spec.parallelism.zero_stage == 0
         return {} if alone else {"parallelism": f"{spec.method} runs in one process without ZeRO"}
     settings = spec.hyperparameters
-    unit = world * (settings.micro_batch_size or 1)
+    if getattr(settings, "show_every", None) and spec.parallelism.zero_stage == 3:
+        return {"hyperparameters.show_every": "needs whole weights in one process; with zero_stage 3 leave it out"}
+    unit = world * settings.smallest_batch
     if settings.batch_size % unit:
-        return {"hyperparameters.batch_size": f"must be a multiple of {unit} (processes times micro_batch_size)"}
+        parts = "processes times micro_batch_size" + (" times minibatches" if hasattr(settings, "minibatches") else "")
+        return {"hyperparameters.batch_size": f"must be a multiple of {unit} ({parts})"}
+    least = settings.least_micro_batch
+    if spec.micro_batch_size < least:
+        field = "micro_batch_size" if settings.micro_batch_size else "batch_size"
+        return {f"hyperparameters.{field}": f"must give every process at least {least} rows in a forward pass"}
     return {}
 
 

@@ -26,6 +26,12 @@ JSON = dict[str, Any]
 EVEN = 0.5
 SERVES = (Verdict.Outcome.BETTER, Verdict.Outcome.OVERRIDE, Verdict.Outcome.BOOTSTRAP)
 MOST_EVALUATIONS = 6
+NOT_SERVED = (
+    ModelVersion.Kind.SEQ2SEQ,
+    ModelVersion.Kind.ENCODER,
+    ModelVersion.Kind.CLASSIFIER,
+    ModelVersion.Kind.TAGGER,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +253,8 @@ def _has_rate(measured: Measured) -> bool:
 def _finding(
     version: ModelVersion, champion: Alias | None, verdict: Verdict | None, measured: Sequence[Measured]
 ) -> tuple[str, str, str]:
+    if version.kind in NOT_SERVED:
+        return _not_served(version)
     if version.kind == ModelVersion.Kind.REWARD:
         return _("%s scores answers; it does not serve.") % version, _("Use it as the judge of an evaluation."), "hold"
     if verdict is not None:
@@ -259,6 +267,30 @@ def _finding(
         return _("%s has no champion yet.") % version.model.slug, text, "hold"
     text = _("Evaluate it against the champion on held-out prompts; then its interval decides.")
     return _("Nobody knows yet whether %s is better.") % version, text, "hold"
+
+
+def _not_served(version: ModelVersion) -> tuple[str, str, str]:
+    """Models that answer nobody: what they are for."""
+    sentences = {
+        ModelVersion.Kind.SEQ2SEQ: (
+            _("%s reads with an encoder and writes with a decoder; it does not serve."),
+            _("Fine-tune it on demonstrations, let it answer prompts, evaluate it, or take its folder elsewhere."),
+        ),
+        ModelVersion.Kind.ENCODER: (
+            _("%s reads texts; it does not serve."),
+            _("Teach it to label them: start a classifier or token classifier from it."),
+        ),
+        ModelVersion.Kind.CLASSIFIER: (
+            _("%s labels texts; it does not serve."),
+            _("Let it read tasks before people do: start a prediction with it."),
+        ),
+        ModelVersion.Kind.TAGGER: (
+            _("%s marks texts; it does not serve."),
+            _("Let it read tasks before people do: start a prediction with it."),
+        ),
+    }
+    sentence, text = sentences[ModelVersion.Kind(version.kind)]
+    return sentence % version, text, "hold"
 
 
 def _said(verdict: Verdict, champion: Alias | None) -> tuple[str, str, str]:
@@ -312,7 +344,7 @@ def _actions(
     measured: Sequence[Measured],
 ) -> JSON:
     """Which of the buttons make sense now. What they do is checked again by the services."""
-    if version.model.project_id != project.pk or version.kind == ModelVersion.Kind.REWARD:
+    if version.model.project_id != project.pk or version.kind != ModelVersion.Kind.CAUSAL:
         return {}
     serving = champion is not None and champion.version_id == version.pk
     return {

@@ -24,6 +24,7 @@ from training.attention import needs_a_person
 from training.data import LoopPicture, Station
 from training.loop import loop_picture
 from training.next_steps import Look, Step, next_step
+from training.pages.runs import left_of, share_of
 from training.selectors import runs_of
 
 LAST_RUNS = 6
@@ -91,8 +92,9 @@ def overview(actor: Actor) -> dict[str, Any]:
 
 
 def _may_act(actor: Actor, step: Step) -> bool:
-    """An annotator is shown what everybody may press: to label, or to watch."""
-    return role_of(actor) in MANAGERS or step.busy or step.action == _("Label")
+    """Whether what the step links to opens for this role: everybody may label, reviewers may watch runs."""
+    role = role_of(actor)
+    return role in MANAGERS or (step.busy and role in REVIEWERS) or step.action == _("Label")
 
 
 def phases(picture: LoopPicture, step: Step) -> list[dict[str, str]]:
@@ -178,10 +180,17 @@ def ring(actor: Actor) -> dict[str, Any]:
             )
         ],
         "sentence": in_one_sentence(actor.project, picture),
-        "running": runs_of(actor.project).filter(job__state__in=("running", "queued"))[:3] if reviews else [],
+        "running": going(actor) if reviews else [],
         "win_rate": win_rate(picture),
         "moves": moves_of(actor.project),
     }
+
+
+def going(actor: Actor) -> list[dict[str, Any]]:
+    """Up to three runs at work or waiting, with how far they are."""
+    assert actor.project is not None
+    found = runs_of(actor.project).filter(job__state__in=("running", "queued"))[:3]
+    return [{"run": run, "left": left_of(run), "share": share_of(run)} for run in found]
 
 
 def items_per_dot(stations: Iterable[Station]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
@@ -12,14 +11,15 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from ground import clock, formats
-from ground.charts import Chart, Line, Reference, line_chart
 from jobs.devices import WAITING
 from jobs.models import Job
-from training.data import Phase
+from training.costs import Cost, cost_of
+from training.data import Phase, Sample
+from training.engine.methods import TRAINED
+from training.logs import Look
 from training.models import Run
-from training.selectors import curves, phases_of
+from training.selectors import phases_of
 
-Curve = list[tuple[int, float]]
 PHASES = {
     "queued": lazy("Queue"),
     "starting": lazy("Start"),
@@ -29,6 +29,11 @@ PHASES = {
     "generating": lazy("Write"),
     "scoring": lazy("Score"),
     "evaluating": lazy("Measure"),
+    "measuring": lazy("Measure"),
+    "predicting": lazy("Read"),
+    "tokenizing": lazy("Tokenizer"),
+    "packed": lazy("Pack"),
+    "stopped_early": lazy("Early end"),
     "exporting": lazy("Save"),
     "cancelled": lazy("Stop"),
     "failed": lazy("Failure"),
@@ -37,13 +42,17 @@ PHASES = {
 EXPECTED = {
     "import": ("starting", "loading", "exporting"),
     "generate": ("starting", "generating"),
-    "sft": ("starting", "training", "exporting"),
-    "reward": ("starting", "training", "exporting"),
-    "dpo": ("starting", "training", "exporting"),
+    **dict.fromkeys(TRAINED, ("starting", "training", "exporting")),
+    "classify": ("starting", "training", "exporting", "measuring"),
+    "tag": ("starting", "training", "exporting", "measuring"),
+    "pretrain": ("starting", "packed", "training", "exporting", "measuring"),
+    "predict": ("starting", "predicting"),
     "evaluate": ("starting", "evaluating"),
 }
-TINY = 1e-4
-"""Learning rates below it are drawn in millionths: the labels have six decimals."""
+
+
+MOST_TEXTS = 8
+"""Of each prompt on the page."""
 
 
 def heading(run: Run) -> str:
@@ -105,6 +114,14 @@ def _done(run: Run) -> str:
             stored,
         )
         return text % {**words, "stored": stored}
+    if run.method == Run.Method.PREDICT:
+        read = int((result.get("metrics") or {}).get("texts") or 0)
+        text = ngettext(
+            "Run %(number)d read %(read)d task in %(seconds)s.",
+            "Run %(number)d read %(read)d tasks in %(seconds)s.",
+            read,
+        )
+        return text % {**words, "read": read}
     if run.method == Run.Method.EVALUATE:
         return _("Run %(number)d measured %(base)s in %(seconds)s.") % {**words, "base": run.base}
     return _("Run %(number)d is done after %(seconds)s.") % words
@@ -148,6 +165,19 @@ def seconds_left(run: Run) -> float | None:
         return None
     elapsed = (clock.now() - counting[-1].at).total_seconds()
     return elapsed / (step - began) * (steps - step)
+
+
+def share_of(run: Run) -> str:
+    """Of its steps, while it is at work; empty where none are counted."""
+    step, steps = steps_of(run)
+    at_work = run.job.state == Job.State.RUNNING and steps
+    return formats.percent(min(1.0, (step or 0) / steps)) if at_work and steps else ""
+
+
+def left_of(run: Run) -> str:
+    """About how long a run at work still takes; empty where nothing tells."""
+    left = seconds_left(run) if run.job.state == Job.State.RUNNING else None
+    return roughly(left) if left else ""
 
 
 def roughly(seconds: float) -> str:
@@ -208,109 +238,6 @@ def _made(run: Run) -> str:
     return str(run.output) if run.output else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """A chart with the sentence above it."""
-
-    title: str
-    subtitle: str
-    chart: Chart
-
-
-def panels(run: Run) -> list[Panel]:
-    """The curves that exist, the telling ones first."""
-    found = curves(run)
-    drawn = (_loss, _accuracy, _margin, _sides, _rate, _speed, _length)
-    return [panel for draw in drawn if (panel := draw(found)) is not None]
-
-
-def _first(found: dict[str, Curve], *names: str) -> Curve:
-    return next((found[name] for name in names if found.get(name)), [])
-
-
-def _ends(curve: Curve) -> tuple[float, float]:
-    """The means of the first and of the last tenth: single steps are noise."""
-    size = max(1, len(curve) // 10)
-    values = [value for _step, value in curve]
-    return sum(values[:size]) / size, sum(values[-size:]) / size
-
-
-def _loss(found: dict[str, Curve]) -> Panel | None:
-    curve = _first(found, "loss")
-    if not curve:
-        return None
-    begin, end = _ends(curve)
-    words = {"begin": formats.number(begin), "end": formats.number(end)}
-    title = _("The loss is %(end)s after its first steps") % words
-    if len(curve) > 4:
-        falls = end < begin
-        title = _("The loss fell from %(begin)s to %(end)s") if falls else _("The loss rose from %(begin)s to %(end)s")
-        title %= words
-    return Panel(title=title, subtitle=_("Training rows, mean a step. Lower is better."), chart=_chart(title, curve))
-
-
-def _accuracy(found: dict[str, Curve]) -> Panel | None:
-    curve = _first(found, "rewards/accuracies", "accuracy")
-    if not curve:
-        return None
-    title = _("%s of the training pairs are ordered right") % formats.percent(_ends(curve)[1])
-    lines, chance = [Line(_("accuracy"), curve)], Reference(0.5, _("chance"))
-    chart = line_chart(lines, title=title, x_title=_("step"), references=[chance], percent=True, ceiling=1.0)
-    return Panel(title=title, subtitle=_("Share a step: few pairs, so it jumps."), chart=chart)
-
-
-def _margin(found: dict[str, Curve]) -> Panel | None:
-    curve = _first(found, "rewards/margins", "margin")
-    if not curve:
-        return None
-    begin, end = _ends(curve)
-    title = _("Chosen and rejected move apart") if end > begin else _("Chosen and rejected do not move apart")
-    chart = _chart(title, curve, references=[Reference(0.0, _("no difference"))])
-    return Panel(title=title, subtitle=_("Reward margin, mean a step."), chart=chart)
-
-
-def _sides(found: dict[str, Curve]) -> Panel | None:
-    chosen, rejected = found.get("rewards/chosen"), found.get("rewards/rejected")
-    if not chosen or not rejected:
-        return None
-    title = _("What became likelier than before")
-    lines = [Line(_("chosen"), chosen), Line(_("rejected"), rejected)]
-    chart = line_chart(lines, title=title, x_title=_("step"), references=[Reference(0.0, _("as the base"))])
-    return Panel(title=title, subtitle=_("Implicit reward, mean a step."), chart=chart)
-
-
-def _rate(found: dict[str, Curve]) -> Panel | None:
-    curve = _first(found, "learning_rate")
-    if not curve:
-        return None
-    tiny = max(value for _step, value in curve) < TINY
-    scaled = [(step, value * 1e6) for step, value in curve] if tiny else curve
-    title = _("Learning rate")
-    return Panel(
-        title=title, subtitle=_("In millionths, a step.") if tiny else _("A step."), chart=_chart(title, scaled)
-    )
-
-
-def _speed(found: dict[str, Curve]) -> Panel | None:
-    curve = _first(found, "tokens_per_second")
-    if not curve:
-        return None
-    title = _("%s tokens a second") % formats.number(_ends(curve)[1])
-    return Panel(title=title, subtitle=_("All processes together."), chart=_chart(title, curve, floor=0.0))
-
-
-def _length(found: dict[str, Curve]) -> Panel | None:
-    curve = _first(found, "mean_completion_tokens")
-    if not curve:
-        return None
-    title = _("Responses have %s tokens") % formats.number(_ends(curve)[1])
-    return Panel(title=title, subtitle=_("Mean a batch."), chart=_chart(title, curve, floor=0.0))
-
-
-def _chart(title: str, curve: Curve, references: Sequence[Reference] = (), floor: float | None = None) -> Chart:
-    return line_chart([Line(_("value"), curve)], title=title, x_title=_("step"), references=references, floor=floor)
-
-
 def facts(run: Run) -> list[tuple[str, str]]:
     """How it runs and what it took: what the launcher reported, then what was asked for."""
     result, asked = run.job.result or {}, run.settings.get("parallelism") or {}
@@ -323,6 +250,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         (_("ZeRO stage"), str(stage) if stage else ""),
         (_("Peak memory"), formats.size(memory * 1024 * 1024) if memory else ""),
         (_("Time"), formats.duration(seconds_of(run)) if run.job.started_at else ""),
+        *_cost(run),
         (_("Attempts"), _("%(n)d of %(most)d") % {"n": run.job.attempt, "most": run.job.max_attempts}),
         (_("Seed"), str(run.settings.get("seed", 0))),
         (_("Prompts"), str(run.settings.get("prompts") or "")),
@@ -330,16 +258,46 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return [(name, value) for name, value in named if value]
 
 
+def _cost(run: Run) -> list[tuple[str, str]]:
+    """Nothing before it began. The estimate stands beside what it assumes."""
+    cost = cost_of(run)
+    if not cost.seconds:
+        return []
+    words = {"energy": energy(cost), "watts": formats.number(cost.watts), "kind": cost.kind.upper()}
+    return [
+        (_("Device-seconds"), formats.number(cost.device_seconds)),
+        (_("Energy"), _("about %(energy)s, at %(watts)s W a %(kind)s") % words),
+    ]
+
+
+def energy(cost: Cost) -> str:
+    """Watt-hours below one kilowatt-hour; two figures, because an estimate claims no more."""
+    value, unit = (cost.kilowatt_hours, "kWh") if cost.kilowatt_hours >= 1 else (cost.kilowatt_hours * 1000, "Wh")
+    return f"{formats.number(value, 1 if value < 10 else 0)} {unit}"
+
+
 def settings_of(run: Run) -> list[tuple[str, str]]:
     """What was asked for by name; what is not here had its default."""
     groups = (run.settings.get(name) or {} for name in ("hyperparameters", "checkpoint"))
-    return [(name, _plain(value)) for group in groups for name, value in sorted(group.items())]
+    return [(name, plain(value)) for group in groups for name, value in sorted(group.items())]
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A setting in a cell."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {inner}" for name, inner in value.items())
     return str(value)
+
+
+def spread(shown: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
+    """At most eight texts of each prompt: the first, the last, and those between at equal distances."""
+    return {prompt: [texts[at] for at in _places(len(texts))] for prompt, texts in shown.items()}
+
+
+def _places(count: int) -> list[int]:
+    if count <= MOST_TEXTS:
+        return list(range(count))
+    return [round(at * (count - 1) / (MOST_TEXTS - 1)) for at in range(MOST_TEXTS)]
 
 
 def files_of(run: Run) -> list[tuple[str, str]]:
@@ -348,20 +306,30 @@ def files_of(run: Run) -> list[tuple[str, str]]:
     return sorted((artifact.get("files") or {}).items())
 
 
-def found_lines(log: str, wanted: str) -> list[str]:
-    """The lines with `wanted` in them, case aside; all of them without it."""
-    lines = log.splitlines()
-    return [line for line in lines if wanted.casefold() in line.casefold()] if wanted else lines
+def log_says(look: Look, wanted: str) -> str:
+    """How much of the log is shown."""
+    shown = {"found": formats.number(look.found), "shown": formats.number(len(look.kept))}
+    if not look.size:
+        return ""
+    if not look.complete:
+        share = formats.percent(look.share)
+        return _("Looked through %(share)s of it so far, %(found)s lines found.") % {**shown, "share": share}
+    if wanted:
+        text = ngettext("%(found)s line holds it.", "%(found)s lines hold it.", look.found) % shown
+        return text + (" " + _("The last %(shown)s are shown.") % shown if look.found > len(look.kept) else "")
+    if look.found > len(look.kept):
+        return _("The last %(shown)s of %(found)s lines.") % shown
+    return ngettext("%(found)s line.", "%(found)s lines.", look.found) % shown
 
 
 def kept_after_stop(run: Run) -> str:
     """What a stop would leave, said beside the button."""
     if run.job.state == Job.State.QUEUED:
         return _("It has not begun, so nothing is lost. To have it after all, start it again.")
-    if run.method in ("sft", "reward", "dpo"):
+    if run.method in TRAINED:
         return _(
             "It ends the step in hand and writes a checkpoint. Checkpoint, curves and log are kept in its folder. No model is "
-            "registered, and a new start begins at the first step."
+            "registered; it can go on from there."
         )
     return _("It ends the batch in hand. What it wrote and its log are kept in its folder; nothing is registered.")
 

@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.models import Actor, Project
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
-from annotation.models import Task
 from annotation.pairs import pairs_from_job
 from annotation.selectors.queue import queue_counts
 from annotation.services.tasks import create_pairwise_tasks
@@ -29,7 +29,7 @@ from ground.errors import DomainError
 from jobs.models import Job
 from models_registry.models import Prompt
 from models_registry.services.prompts import import_prompts
-from training.data_forms import RESOLUTIONS, FreezeForm, PromptsForm, TasksForm
+from training.forms.data import RESOLUTIONS, FreezeForm, PromptsForm, TasksForm
 from training.prompt_lines import Line
 
 STOP_POLLING = 286
@@ -37,6 +37,14 @@ LATEST_PROMPTS = 8
 LATEST_SNAPSHOTS = 10
 MOST_GENERATIONS = 30
 MOST_WRONG = 50
+CLASSIFIED = {
+    "labels": _lazy("Labelled texts"),
+    "spans": _lazy("Marked texts"),
+    "relations": _lazy("Related spans"),
+    "ratings": _lazy("Rated"),
+    "texts": _lazy("Texts written"),
+}
+"""Files of `feedback.classified`, as people call what is in them."""
 GOING = (Job.State.QUEUED, Job.State.RUNNING)
 
 
@@ -196,18 +204,9 @@ def prompts_of(project: Project) -> dict[str, Any]:
 
 
 def tasks_of(project: Project) -> dict[str, int]:
-    tasks = Task.objects.production().filter(project=project)
-    return {
-        "untouched": tasks.open().filter(done=0).count(),
-        "begun": tasks.open().filter(done__gt=0).count(),
-        "complete": tasks.filter(state=Task.State.COMPLETE).count(),
-        "archived": tasks.filter(state=Task.State.ARCHIVED).count(),
-        **{
-            f"slots_{name}": count
-            for name, count in queue_counts(project).items()
-            if name in ("open", "leased", "done")
-        },
-    }
+    counts = queue_counts(project)
+    slots = {f"slots_{name}": counts[name] for name in ("open", "leased", "done")}
+    return {**{name: counts[name] for name in ("untouched", "begun", "complete", "archived")}, **slots}
 
 
 def generations(project: Project) -> list[tuple[str, str]]:
@@ -256,6 +255,11 @@ def shown(snapshot: Snapshot) -> dict[str, Any]:
         "row": snapshot,
         "pairs": (rows.get("preference_train.jsonl", 0), rows.get("preference_test.jsonl", 0)),
         "examples": (rows.get("sft_train.jsonl", 0), rows.get("sft_test.jsonl", 0)),
+        "classified": [
+            (words, rows.get(f"{name}_train.jsonl", 0), rows.get(f"{name}_test.jsonl", 0))
+            for name, words in CLASSIFIED.items()
+            if rows.get(f"{name}_train.jsonl") or rows.get(f"{name}_test.jsonl")
+        ],
         "resolution": RESOLUTIONS.get(snapshot.spec.get("resolution", ANY), ""),
         "simulated": (snapshot.counts.get("judgements_by") or {}).get("simulated", 0),
         "dropped": [(reasons.get(name, name), count) for name, count in dropped.items()],

@@ -15,11 +15,12 @@ from django.views.decorators.http import require_POST
 from accounts.models import Actor
 from accounts.selectors import get_member_for
 from accounts.services import MANAGERS, REVIEWERS, role_of
-from ground.errors import DomainError
+from ground.forms import told
 from models_registry.models import Alias, AliasMove, Model, ModelVersion
 from models_registry.selectors import get_evaluation_for, get_model_for, get_version_for, models_of
-from training import model_pages as pages
 from training.models import Run
+from training.pages import models as pages
+from training.pages.labels import labels_of
 from training.verdicts import record_verdict_of_people
 
 MOST_MOVES = 12
@@ -80,6 +81,7 @@ def _page(request: HttpRequest, actor: Actor, found: ModelVersion) -> HttpRespon
         aliases=list(found.aliases.all()),
         gate=pages.gate_of(found, actor.project, measured, manages=manages),
         measured=measured,
+        labels=labels_of(found),
         chain=pages.chain_of(found),
         deployment=pages.deployment_of(found, actor.project),
         can_serve=found.kind == ModelVersion.Kind.CAUSAL,
@@ -96,10 +98,8 @@ def judge_by_people(request: HttpRequest, slug: str, version: str) -> HttpRespon
     """Freeze what people said until now, and the verdict that follows."""
     actor = get_member_for(request, slug, *MANAGERS)
     found = get_version_for(actor, version)
-    try:
+    with told(request):
         evaluation = get_evaluation_for(actor, request.POST.get("evaluation", ""))
         verdict = record_verdict_of_people(actor=actor, evaluation=evaluation)
         messages.success(request, _("Recorded: %s.") % verdict.get_outcome_display())
-    except DomainError as error:
-        messages.error(request, f"{error.detail} {error.hint}".strip())
     return redirect("version", slug, found.public_id)

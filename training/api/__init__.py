@@ -1,0 +1,1 @@
+"""What programs ask of runs: the views of the REST API."""

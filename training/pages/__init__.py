@@ -1,0 +1,1 @@
+"""What the pages show: rows made of runs and models, without a request."""

@@ -1,0 +1,1 @@
+"""What answers the pages of data, runs, models and the loop."""
