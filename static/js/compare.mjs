@@ -1,32 +1,29 @@
 // Two drafts of one answer: mark what differs. Two different answers: everything differs, so mark what they share.
 import { diff, runs, wordsIn } from "./diff.mjs";
-import { say } from "./keys.mjs";
 
-const button = document.querySelector("[data-key=d]");
-const legend = document.querySelector("[data-compare]");
-const TOO_LONG = 4000; // words; the table of the comparison grows with their product
-
-export function clear() {
+export function clear(button, legend) {
   CSS.highlights?.delete("diff");
   legend.textContent = "";
   button.setAttribute("aria-pressed", "false");
 }
 
-function mark(task) {
-  const [a, b] = [...task.querySelectorAll(".cand .prose")].map((prose) => wordsIn(prose).slice(0, TOO_LONG));
+// pair: the positions of the two, where there are more.
+function mark(task, words, pair) {
+  const shown = pair?.map((position) => task.querySelector(`[data-candidate="${position}"] > .prose`)) ?? [...task.querySelectorAll("[data-candidate] > .prose")];
+  const [a, b] = shown.map(wordsIn);
   const steps = diff(a, b);
   const same = steps.filter(([op]) => op === "=");
   const apart = same.length * 2 < Math.max(a.length, b.length);
   const found = new Set(apart ? same.flatMap(([, x, y]) => [x, y]) : steps.filter(([op]) => op !== "=").map(([, x]) => x));
   CSS.highlights?.set("diff", new Highlight(...[a, b].flatMap((list) => runs(list, found, apart ? 2 : 1))));
-  return button.dataset[apart ? "apart" : "close"];
+  return words[apart ? "apart" : "close"];
 }
 
-export function toggle(task) {
+export function toggle({ task, button, legend, pair, say }) {
   const off = button.getAttribute("aria-pressed") === "true";
-  clear();
+  clear(button, legend);
   if (off || !task) return;
   button.setAttribute("aria-pressed", "true");
-  legend.textContent = mark(task);
+  legend.textContent = mark(task, button.dataset, pair);
   say(legend.textContent);
 }

@@ -1,6 +1,6 @@
 // What a person did and the server does not know yet. Every entry rests in this browser from the moment of the key press
 // until the server has answered, and is sent again under the same key, so a retry is never a second answer.
-const form = document.querySelector("[data-pairwise]");
+const form = document.querySelector("[data-label]");
 const prefix = `plumbline:${form.dataset.owner}:out:`;
 const memory = new Map(); // where the browser keeps nothing (private windows, full storage), at least this tab remembers
 
@@ -18,6 +18,7 @@ export const kept = (name) => memory.get(name) ?? localStorage.getItem(name);
 export const drop = (name) => { memory.delete(name); localStorage.removeItem(name); };
 const names = () => [...memory.keys(), ...Object.keys(localStorage)].filter((name) => name.startsWith(prefix)).sort();
 
+export const isEntry = (name) => Boolean(name?.startsWith(prefix));
 export const waiting = () => names().map((name) => ({ name, ...JSON.parse(kept(name)) }));
 export const add = (entry) => keep(`${prefix}${String(Date.now()).padStart(15, "0")}:${entry.key}`, JSON.stringify(entry));
 export const remove = (key) => names().filter((name) => name.endsWith(key)).forEach(drop);

@@ -34,7 +34,14 @@ function adopt(number) {
   const chosen = answers.find((answer) => answer.dataset.answer === number);
   go(answers.indexOf(chosen));
   for (const answer of answers)
-    if (!isRuled(answer)) rule(answer, answer.dataset.says === chosen.dataset.says ? "accept" : "fix");
+    if (!isRuled(answer)) rule(answer, answer.dataset.same === chosen.dataset.same ? "accept" : "fix");
+}
+
+// The controls of an own answer are there once it is chosen.
+const own = form?.querySelector("input[name=overall][value=own]"), ownPanel = form?.querySelector("[data-own-panel]");
+
+function openOwn(open) {
+  if (ownPanel) ownPanel.hidden = !open;
 }
 
 if (form) {
@@ -53,7 +60,9 @@ if (form) {
   form.addEventListener("change", (event) => {
     if (event.target.dataset.adopt) adopt(event.target.dataset.adopt);
     if (event.target.name.startsWith("verdict-")) event.target.closest("[data-answer]").setAttribute("data-touched", "");
-    if (event.target.name.startsWith("own-")) form.querySelector("input[name=overall][value=own]").checked = true;
+    if (event.target.name === "overall") openOwn(event.target.value === "own");
   });
+  form.addEventListener("answered", () => { own.checked = true; openOwn(true); });
+  openOwn(Boolean(own?.checked));
   go(0);
 }
