@@ -17,13 +17,13 @@ def places(actor, slug):
 
 def test_an_annotator_sees_only_places_that_open(cast):
     client, urls = places(cast.bob, cast.project.slug)
-    assert len(urls) == 4
+    assert len(urls) == 5
     assert {client.get(url).status_code for url in urls} == {200}
 
 
 def test_a_manager_sees_them_all_and_they_open(cast):
     client, urls = places(cast.mona, cast.project.slug)
-    assert len(urls) == 8
+    assert len(urls) == 9
     assert {client.get(url).status_code for url in urls} == {200}
 
 

@@ -21,8 +21,7 @@ EVERYTHING = {"all": []}
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(bulk, "PIECE", dict.fromkeys(bulk.PIECE, 2))
-    monkeypatch.setattr(bulk, "UNDO_PIECE", 2)
+    monkeypatch.setattr(bulk, "PIECE", 2)
     monkeypatch.setattr(bulk, "PURGE_PIECE", 2)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from django.db import close_old_connections, connection
 
-from annotation.models import Annotation, Queue, Slot, Task
+from annotation.models import Annotation, Queue, QueueReset, Slot, Task
 from annotation.router import main_queue
 from annotation.services import slots
 from annotation.services.batches import create_batch, edit_batch
@@ -82,7 +82,7 @@ def test_a_manager_changes_everything_while_six_people_work(cast, make_tasks):
             thread.join(timeout=120)
     assert errors == []
     for actor in actors:
-        slots.QueueReset.objects.filter(actor=actor).delete()
+        QueueReset.objects.filter(actor=actor).delete()
         over.clear()
         finish(actor)
     counted = Annotation.objects.counted()

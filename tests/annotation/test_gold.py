@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import pytest
+from django.conf import settings
 
 from annotation.errors import NothingToUndo
 from annotation.models import Annotation, GoldScore, Standing, Task
@@ -191,9 +192,9 @@ def test_a_late_answer_to_gold_counts_as_a_late_answer_to_an_open_task_does(cast
     queue = mixed_queue(cast.project, gold_rate=0.5)
     make_golds(cast, 1)
     claim = gold.claim(cast.bob, queue)
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS + 1)
     slots.expire_leases()
-    stopped_clock.advance(seconds=slots.settings.SLOT_PARK_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_PARK_SECONDS + 1)
     slots.expire_leases()
     annotation = say(cast.bob, claim, RIGHT)
     assert (annotation.counted, annotation.surplus) == (True, False)

@@ -6,7 +6,8 @@ import pytest
 
 from annotation.models import Annotation, Task
 from annotation.rounds import _overlap
-from annotation.selectors.queue import done_by, judges, queue_counts
+from annotation.selectors import queue as queue_selectors
+from annotation.selectors.queue import done_by, goal_of, judges, queue_counts
 from annotation.services import gold, slots
 from annotation.services.gold_keys import make_pair_gold
 from feedback.models import Preference
@@ -30,26 +31,43 @@ def test_counts_of_work_leave_gold_out(cast, queue):
     make_golds(cast, 2)
     answer_gold(cast.bob, queue)
     say(cast.bob, claim_of(cast.bob))
-    assert queue_counts(cast.project) == {"open": 1, "leased": 0, "done": 1, "tasks": 2, "complete": 1}
+    assert queue_counts(cast.project) == {
+        "open": 1,
+        "leased": 0,
+        "done": 1,
+        "tasks": 2,
+        "untouched": 1,
+        "begun": 0,
+        "complete": 1,
+        "archived": 0,
+    }
     [row] = judges(cast.project)
     assert (row["actor__public_id"], row["answers"]) == (cast.bob.public_id, 1)
-    assert (done_by(cast.bob), done_by(cast.bob, production=True)) == (2, 1)
+    assert done_by(cast.bob) == 2
 
 
 def test_the_number_of_tasks_to_do_does_not_move_with_gold(cast, queue):
     """Bob sees done of goal: 0 of 2, then 1 of 2 after gold as after any other answer, and never less than is done."""
-    from annotation.views.label import _goal
-
     make_texts(cast.project, 2)
     make_golds(cast, 3)
-    seen = [_goal(cast.bob, done_by(cast.bob))]
+    seen = [goal_of(cast.bob, done_by(cast.bob))[0]]
     answer_gold(cast.bob, queue)
-    seen.append(_goal(cast.bob, done_by(cast.bob)))
+    seen.append(goal_of(cast.bob, done_by(cast.bob))[0])
     say(cast.bob, claim_of(cast.bob))
-    seen.append(_goal(cast.bob, done_by(cast.bob)))
+    seen.append(goal_of(cast.bob, done_by(cast.bob))[0])
     assert seen == [2, 2, 2]
     answer_gold(cast.bob, queue)
-    assert _goal(cast.bob, done_by(cast.bob)) == 3
+    assert goal_of(cast.bob, done_by(cast.bob))[0] == 3
+
+
+def test_where_more_waits_than_anybody_counts_the_goal_is_rounded_down_and_says_so(cast, queue, monkeypatch):
+    make_texts(cast.project, 4)
+    monkeypatch.setattr(queue_selectors, "MOST_WAITING", 3)
+    assert goal_of(cast.bob, 570) == (500, True)
+    claim_of(cast.bob)
+    assert goal_of(cast.bob, 570) == (500, True), "what bob holds waits too"
+    say(cast.bob, claim_of(cast.bob))
+    assert goal_of(cast.bob, 570) == (573, False)
 
 
 def test_a_pair_of_gold_becomes_no_preference_also_when_they_are_made_again(cast, queue):

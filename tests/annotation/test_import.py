@@ -2,6 +2,7 @@
 
 import json
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from django.db import connection, connections
@@ -9,12 +10,12 @@ from django.db import connection, connections
 from accounts.models import Event
 from annotation.lines import LONGEST_LINE, Rules, read_chunk
 from annotation.models import Batch, Candidate, Lane, Mark, Queue, Slot, Task, TaskImport
+from annotation.router import Router
 from annotation.schemas import labels_schema, pairwise_schema
 from annotation.services import importing, slots
+from annotation.services.import_files import path_of, report_of
 from annotation.services.importing import (
     cancel_import,
-    path_of,
-    report_of,
     resume_import,
     run_import,
     start_import,
@@ -114,9 +115,10 @@ def test_a_byte_order_mark_and_blank_lines_are_no_errors():
     [
         (b'{"responses": ["a", "b"]}', "either prompt or messages"),
         (b'{"prompt": "p", "messages": [], "responses": ["a", "b"]}', "either prompt or messages"),
-        (b'{"prompt": "p", "responses": ["a"]}', "responses: needs a list of two texts."),
+        (b'{"prompt": "p", "responses": ["a"]}', "responses: needs a list of 2 texts."),
         (b'{"prompt": "p", "responses": ["a", 1]}', "responses[1]: expected text."),
-        (b'{"prompt": "p", "responses": ["a", "b"], "data": {}}', "data: unknown field"),
+        (b'{"prompt": "p", "responses": ["a", "b"], "data": []}', "data: needs an object"),
+        (b'{"prompt": "p", "responses": ["a", "b"], "sensitive": 7}', "sensitive: is true, or at most 80"),
     ],
 )
 def test_a_wrong_comparison_is_named(raw, said):
@@ -285,7 +287,7 @@ def test_a_second_import_of_the_same_file_makes_nothing(cast, start):
 @pytest.mark.django_db(transaction=True)
 def test_an_external_id_that_another_import_commits_meanwhile_counts_as_known(cast, start, monkeypatch):
     """The other import commits "b" between this one's look and its insert: the chunk is tried again."""
-    before, done = importing._unknown, []
+    before, done = importing.unknown_of, []
 
     def looked(project, tasks):
         fresh = before(project, tasks)
@@ -310,9 +312,9 @@ def test_an_external_id_that_another_import_commits_meanwhile_counts_as_known(ca
             other.close()
         return fresh
 
-    importing.Router(cast.project)
+    Router(cast.project)
     row = start([line("a"), line("b"), line("c")])
-    monkeypatch.setattr(importing, "_unknown", looked)
+    monkeypatch.setattr(importing, "unknown_of", looked)
     run(row)
     expected = (3, 0) if connection.vendor == "sqlite" else (2, 1)
     assert (row.job.state, row.made, row.known) == ("succeeded", *expected)
@@ -353,7 +355,7 @@ def test_an_empty_file_and_a_stranger_are_refused(cast, start, settings):
     for actor in (cast.bob, cast.carol, cast.mallory):
         with pytest.raises(Forbidden):
             start_import(actor=actor, blocks=[b"{}"], schema=schema)
-    assert list(importing.Path(settings.IMPORTS).glob("*")) == []
+    assert list(Path(settings.IMPORTS).glob("*")) == []
     assert TaskImport.objects.count() == 0
 
 

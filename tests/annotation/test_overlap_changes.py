@@ -5,6 +5,8 @@ import uuid
 from collections import Counter
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Annotation, Batch, Draft, Group, GroupMember, Queue, Slot, Task
 from annotation.router import main_queue
@@ -238,3 +240,23 @@ def test_a_late_answer_does_not_fill_the_reserve_of_a_group(cast, make_tasks):
     answer(cast.carol, claim_of(cast.carol))
     annotation, _next = answer(cast.bob, late)
     assert annotation.surplus
+
+
+@pytest.mark.parametrize("change", ["raise", "lower", "archive", "restore"])
+def test_ten_tasks_take_no_more_statements_than_two(cast, make_tasks, change):
+    def statements(tasks):
+        if change == "restore":
+            archive_tasks(actor=cast.mona, tasks=tasks)
+        with CaptureQueriesContext(connection) as made:
+            if change == "archive":
+                done = archive_tasks(actor=cast.mona, tasks=tasks)
+            elif change == "restore":
+                done = restore_tasks(actor=cast.mona, tasks=tasks)
+            else:
+                done, _kept = set_overlap(actor=cast.mona, tasks=tasks, overlap=3 if change == "raise" else 1)
+        assert done == len(tasks)
+        return len(made)
+
+    make_tasks(1, overlap=3)  # the lanes of three rounds, looked up and not made from here on
+    few, many = make_tasks(2, overlap=2), make_tasks(10, overlap=2)
+    assert statements(many) <= statements(few)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from annotation.display import order_for
 from annotation.models import Annotation, GoldKey, Queue, Task
 from annotation.router import main_queue
 from annotation.scoring import consensus, likeness, observed_agreement
@@ -94,7 +95,7 @@ def test_a_pair_is_promoted_with_its_responses_in_their_order(cast, make_tasks):
     [task] = make_tasks(1, overlap=3)
     for person in (cast.bob, cast.carol, cast.mona):
         claim = claim_of(person)
-        shown_first = slots.order_for(person, task)[0] == 0
+        shown_first = order_for(person, task)[0] == 0
         answers = {"preference": {"choice": "second" if shown_first else "first"}}
         slots.submit_answer(
             actor=person, slot=claim_slot(person, claim), token=claim.token, key="k", answers=answers

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from annotation.data import Claim
 from annotation.errors import LeaseLost, NothingToUndo
@@ -107,7 +108,7 @@ def test_an_answer_leaves_one_outbox_row(cast, make_tasks):
 def test_an_expired_lease_goes_to_somebody_else_and_the_late_answer_is_kept_as_surplus(cast, make_tasks, stopped_clock):
     [task] = make_tasks(1)
     late = claim_of(cast.bob)
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS + 1)
     assert slots.expire_leases() == 1
     answer(cast.carol, claim_of(cast.carol))
     annotation, _next = answer(cast.bob, late)
@@ -119,7 +120,7 @@ def test_an_expired_lease_goes_to_somebody_else_and_the_late_answer_is_kept_as_s
 def test_a_late_answer_takes_the_slot_that_is_still_free(cast, make_tasks, stopped_clock):
     [task] = make_tasks(1)
     late = claim_of(cast.bob)
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS + 1)
     slots.expire_leases()
     annotation, _next = answer(cast.bob, late)
     assert (annotation.counted, annotation.surplus) == (True, False)
@@ -169,6 +170,11 @@ def test_heartbeat_renews_and_a_lost_lease_says_so(cast, make_tasks, stopped_clo
     stopped_clock.advance(seconds=60)
     renewed = slots.heartbeat(actor=cast.bob, slot=slot_of(claim), token=claim.token)
     assert (renewed.expires_at - claim.expires_at).total_seconds() == 60
+    elsewhere = slots.heartbeat(actor=cast.bob, slot=slot_of(claim), token=uuid.uuid4())
+    assert elsewhere.token == claim.token, "who holds a task learns its token"
+    with pytest.raises(LeaseLost):
+        slots.heartbeat(actor=cast.mona, slot=slot_of(claim), token=claim.token)
+    stopped_clock.advance(hours=1)
     with pytest.raises(LeaseLost):
         slots.heartbeat(actor=cast.bob, slot=slot_of(claim), token=uuid.uuid4())
 
@@ -222,7 +228,7 @@ def test_a_page_keeps_the_task_that_waits_in_it_and_nobody_elses(cast, make_task
     shown = claim_of(cast.bob)
     waiting = claim_of(cast.bob, holding=[shown.slot_id])
     others = claim_of(cast.carol)
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS - 60)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS - 60)
     slots.heartbeat(actor=cast.bob, slot=slot_of(shown), token=shown.token)
     assert slots.keep_waiting(actor=cast.bob, slot_ids=[waiting.slot_id, others.slot_id]) == 1
     stopped_clock.advance(seconds=120)
@@ -236,7 +242,7 @@ def test_a_slot_with_a_draft_is_parked_and_offered_to_its_author_first(cast, mak
     [task] = make_tasks(1)
     begun = claim_of(cast.bob)
     slots.save_draft(actor=cast.bob, task=task, answers={"preference": {"choice": "tie"}})
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS + 1)
     slots.expire_leases()
     assert slots.take_next(actor=cast.carol) is None
     again = claim_of(cast.bob)
@@ -248,7 +254,7 @@ def test_a_parked_slot_goes_back_to_the_others_after_a_day_and_the_draft_stays(c
     [task] = make_tasks(1)
     late = claim_of(cast.bob)
     slots.save_draft(actor=cast.bob, task=task, answers={"preference": {"choice": "tie"}})
-    for seconds in (slots.settings.SLOT_LEASE_SECONDS + 1, slots.settings.SLOT_PARK_SECONDS + 1):
+    for seconds in (settings.SLOT_LEASE_SECONDS + 1, settings.SLOT_PARK_SECONDS + 1):
         stopped_clock.advance(seconds=seconds)
         slots.expire_leases()
     answer(cast.carol, claim_of(cast.carol))

@@ -1,5 +1,7 @@
 """The review pages without a browser: who gets in, what they say, what a form means."""
 
+import json
+
 import pytest
 
 from annotation.models import Annotation, Case, Slot, Watched
@@ -85,7 +87,7 @@ def test_an_answer_of_the_reviewers_own_is_settled_from_the_form(cast, client, t
     first, second, case = split()
     where = f"review/{case.public_id}/"
     client.post(to(cast.carol, where + "take"))
-    body = posted(case, first, second, overall="own", **{"own-preference": "tie"})
+    body = posted(case, first, second, overall="own", own=json.dumps({"preference": {"choice": "tie"}}))
     done = client.post(to(cast.carol, where), body)
     assert (done.status_code, done["Location"]) == (302, to(cast.carol, "review/"))
     assert Annotation.objects.get(settlement=True).answers["preference"]["choice"] == "tie"
@@ -111,7 +113,11 @@ def test_a_refused_settlement_keeps_what_was_typed(cast, client, to, split):
         {"overall": "ans_x"},
         {"cause": "\x00"},
         {"comment": "\x00"},
-        {"overall": "own", "own-preference": "first:9\x00"},
+        {"overall": "own", "own": '{"preference": {"choice": "first", "strength": 9}}'},
+        {"overall": "own", "own": '{"preference": {"choice": "tie", "reason": "\\u0000"}}'},
+        {"overall": "own", "own": "\x00"},
+        {"overall": "own", "own": "[" * 100_000},
+        {"overall": "own", "own": "[1]"},
     ],
 )
 def test_no_form_makes_the_server_fail(cast, client, to, split, more):
@@ -197,7 +203,8 @@ def test_texts_with_labels_are_reviewed_too(cast, client, to):
     assert "kind, neither" in page
     names = [answer_name(case, said.public_id) for said in Annotation.objects.all()]
     body = {**{f"verdict-{name}": "fix" for name in names}, "cause": "ambiguous", "overall": "own"}
-    assert client.post(to(cast.carol, where), {**body, "own-labels": ["kind", "moon"]}).status_code == 422
-    assert client.post(to(cast.carol, where), {**body, "own-labels": ["neither", "kind"]}).status_code == 302
+    own = lambda *labels: json.dumps({"labels": {"labels": labels}})  # noqa: E731
+    assert client.post(to(cast.carol, where), {**body, "own": own("kind", "moon")}).status_code == 422
+    assert client.post(to(cast.carol, where), {**body, "own": own("neither", "kind")}).status_code == 302
     assert Annotation.objects.get(settlement=True).answers["labels"]["labels"] == ["kind", "neither"]
     assert "What stands now" in client.get(to(Annotation.objects.first().actor, "rulings/")).content.decode()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotation.answer_words import chosen, in_words, judgement, settle_choices
+from annotation.answer_words import in_words, judgement
 from annotation.review_rules import Look, Said, is_drawn, merged, reasons_for, shuffled_key
 from annotation.schemas import labels_schema, pairwise_schema
 
@@ -93,13 +93,3 @@ def test_flags_and_labels_are_told_in_words():
     schema = labels_schema(text="Which?", options=["calm", "angry"])
     [entry] = in_words(schema["questions"], {"labels": {"labels": ["angry"], "flags": ["second:unsafe", "odd"]}})
     assert (entry["judgement"], entry["flags"]) == ("angry", ["B: unsafe", "odd"])
-
-
-def test_every_choice_a_reviewer_is_offered_is_an_answer():
-    from annotation.schemas import check_answers
-
-    for schema in (pairwise_schema(text="Which?"), labels_schema(text="Which?", options=["a", "b"])):
-        for question, offered in zip(schema["questions"], settle_choices(schema["questions"]), strict=True):
-            for value, _words in offered["options"]:
-                check_answers(schema, {question["name"]: chosen(question, [value])})
-    assert chosen(schema["questions"][0], []) is None

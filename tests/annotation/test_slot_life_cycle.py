@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from annotation.errors import LeaseLost, NothingToUndo
-from annotation.models import Annotation, Draft, Mark, QueueReset, Slot, Task
+from annotation.models import Annotation, Draft, Mark, QueueReset, Skip, Slot, Task
 from annotation.services import slots, tasks
+from annotation.services.editing import Fixed, replace_answer
 from ground import clock
 from tests.factories import make_annotators, make_cast, make_completion, make_prompt
 
@@ -85,6 +86,34 @@ class SlotLife(RuleBasedStateMachine):
             leave(actor=self.people[who], slot=self._slot(claim.slot_id), token=claim.token)
         except LeaseLost:
             assert self._slot(claim.slot_id).lease_token != claim.token
+
+    @precondition(lambda self: self.leases)
+    @rule(which=st.integers(min_value=0))
+    def take_a_skip_back(self, which: int) -> None:
+        """Of any task that was ever held, skipped or not, by now somebody else's or not."""
+        who, claim = self.leases[which % len(self.leases)]
+        slot = self._slot(claim.slot_id)
+        try:
+            self.leases.append((who, slots.unskip(actor=self.people[who], slot=slot)))
+        except NothingToUndo:
+            return
+        assert not Skip.objects.filter(task=slot.task, actor=self.people[who]).exists()
+
+    @precondition(lambda self: self.said)
+    @rule(which=st.integers(min_value=0), choice=st.sampled_from(["first", "second", "tie"]))
+    def say_it_otherwise(self, which: int, choice: str) -> None:
+        who, old = self.said[which % len(self.said)]
+        key = uuid.uuid4().hex
+        counted = Annotation.objects.get(pk=old.pk).counted
+        try:
+            new = replace_answer(
+                actor=self.people[who], annotation=old, key=key, answers={"preference": {"choice": choice}}
+            )
+        except Fixed:
+            return
+        assert (new.counted, new.surplus, new.slot_id) == (counted, old.surplus, old.slot_id)
+        self.keys.add((self.people[who].pk, key))
+        self.said.append((who, new))
 
     @precondition(lambda self: self.leases)
     @rule(which=st.integers(min_value=0))

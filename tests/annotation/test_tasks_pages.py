@@ -170,7 +170,7 @@ def test_a_file_is_sent_and_its_errors_are_shown(cast, browser, at):
         assert words in text_of(listed)
     refused = client.post(at("imports/"), {**form, "options": "a", "file": SimpleUploadedFile("x", lines)})
     assert refused.status_code == 422
-    assert "needs 2 to 200 options" in text_of(refused)
+    assert "needs 2 to 2000 options" in text_of(refused)
     assert client.post(at("imports/"), form).status_code == 422
     again = client.post(at("imports/"), {**form, "schema": "old:labels", "file": SimpleUploadedFile("y", lines)})
     assert again.status_code == 302

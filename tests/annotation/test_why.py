@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.conf import settings
 
 from accounts.models import Actor
 from annotation.models import Batch, GoldKey, Group, GroupMember, Queue, Slot, Task
@@ -76,7 +77,7 @@ def test_every_ending_is_listed(cast, make_tasks, stopped_clock):
     """Bob's lease lapses, Carol gives hers back, Mona's answer is retracted, Alice's stands."""
     [task] = make_tasks(1)
     claim_of(cast.bob)
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS + 1)
     slots.expire_leases()
     given_back = claim_of(cast.carol)
     stopped_clock.advance(seconds=1)
@@ -92,7 +93,7 @@ def test_every_ending_is_listed(cast, make_tasks, stopped_clock):
 def test_a_late_answer_that_took_a_free_place_says_that_it_was_not_handed_out(cast, make_tasks, stopped_clock):
     make_tasks(1)
     late = claim_of(cast.bob)
-    stopped_clock.advance(seconds=slots.settings.SLOT_LEASE_SECONDS + 1)
+    stopped_clock.advance(seconds=settings.SLOT_LEASE_SECONDS + 1)
     slots.expire_leases()
     answer(cast.bob, late)
     assert "came late" in why(cast.bob, row_of(late)).sentence

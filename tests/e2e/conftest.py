@@ -2,17 +2,40 @@
 
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.test import override_settings
+from pytest_django.live_server_helper import LiveServer
+
+from config.settings import STORAGES
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
+    # Pages of the browser's own that it makes ready in every new window.
+    "--disable-features=PreloadTopChromeWebUI,PreloadTopChromeWebUILessNavigations",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def live_server(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[LiveServer]:
+    """The site as `manage.py up` serves it: files collected, hashed and bundled, and handed out by the application."""
+    with override_settings(
+        STATIC_ROOT=tmp_path_factory.mktemp("static"), STORAGES=STORAGES, WHITENOISE_USE_FINDERS=False
+    ):
+        call_command("collectstatic", verbosity=0, interactive=False)
+        server = LiveServer("localhost", start=False)
+        server.thread.static_handler = lambda application: application
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +72,19 @@ def open_page(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
     yield opened
     for context in contexts:
         context.close()
+    _let_the_server_finish()
     # A refused request is part of some tests and shows in the console as a failed load.
     assert [text for text in complaints if "Failed to load resource" not in text] == []
+
+
+def _let_the_server_finish(seconds: float = 5) -> None:
+    """Wait until no connection of a closed page is being served.
+
+    A page saves its draft as it goes; that request must not write while the tables are being emptied for the next test.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any("process_request_thread" in t.name for t in threading.enumerate()):
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pytest
 from annotation.models import GoldKey, Standing, Task
 from annotation.services.standings import block
 from tests.annotation.gold import RIGHT, WRONG, answer_gold, claim_of, make_golds, make_texts, mixed_queue, say
+from tests.e2e.asking import make_schema
 from tests.factories import make_annotators
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -59,8 +60,11 @@ def test_gold_is_promoted_written_corrected_and_retired(cast, sign_in):
     assert GoldKey.objects.get().promoted_from == task
 
     page.get_by_role("link", name="Write gold: tone").click()
-    page.get_by_role("button", name="Make it gold").click()
     page.get_by_label("Text").fill("Get lost.")
+    page.get_by_role("button", name="Go on to the key").click()
+    page.locator("[data-question][data-active]").wait_for()
+    page.get_by_role("button", name="Make it gold").click()
+    page.locator("[data-problem]:not([hidden])").wait_for()
     page.get_by_label(WRONG).check()
     page.get_by_role("button", name="Make it gold").click()
     page.get_by_text("handed out from now on").wait_for()
@@ -68,6 +72,7 @@ def test_gold_is_promoted_written_corrected_and_retired(cast, sign_in):
     assert (written.task.data["text"], written.answers["labels"]["labels"]) == ("Get lost.", [WRONG])
 
     page.get_by_role("link", name="Get lost.").click()
+    page.locator("[data-question][data-active]").wait_for()
     page.get_by_label("neither").check()
     page.get_by_role("button", name="Save the key").click()
     page.get_by_text("The key is corrected.").wait_for()
@@ -90,3 +95,45 @@ def test_a_manager_blocks_and_lifts_with_a_reason(cast, sign_in):
         page.get_by_text("Done. The person").wait_for()
         standing = Standing.objects.get(actor=cast.bob)
         assert (standing.state, standing.reason) == (Standing.State[state], reason)
+
+
+def test_gold_of_a_ranking_is_written_on_the_page(cast, sign_in, axe):
+    """Content first, then the key by the same keys as on the labeling page: second before first."""
+    order = {"name": "order", "kind": "ranking", "text": "Which order?"}
+    schema = make_schema(cast.project, order)
+    page = sign_in(cast.mona)
+    page.goto(f"/p/{cast.project.slug}/gold/new/{schema.public_id}/")
+    page.get_by_label("Prompt").fill("How do I descale a kettle?")
+    page.get_by_label("Response A").fill("Buy another one.")
+    page.get_by_label("Response B").fill("Boil vinegar in it.")
+    page.get_by_role("button", name="Go on to the key").click()
+    page.locator("[data-question=order][data-active]").wait_for()
+    page.get_by_role("heading", name="Which order?").wait_for()
+    clean(page, axe)
+    page.locator("[data-question=order]").focus()
+    page.keyboard.press("2")
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Make it gold").click()
+    page.get_by_text("handed out from now on").wait_for()
+    key = GoldKey.objects.get()
+    assert key.answers["order"]["ranks"] == [2, 1]
+    assert [row.completion.text for row in key.task.candidates.all()] == ["Buy another one.", "Boil vinegar in it."]
+    page.goto(f"/p/{cast.project.slug}/gold/{key.task.public_id}/")
+    page.locator("[data-question=order]").wait_for()
+    clean(page, axe)
+
+
+def test_what_gold_shows_is_checked_before_the_key_and_can_be_changed(cast, sign_in):
+    order = {"name": "order", "kind": "ranking", "text": "Which order?"}
+    schema = make_schema(cast.project, order)
+    page = sign_in(cast.mona)
+    page.goto(f"/p/{cast.project.slug}/gold/new/{schema.public_id}/")
+    page.get_by_label("Prompt").fill("[1]")
+    page.get_by_label("Response A").fill("One.")
+    page.get_by_label("Response B").fill("Two.")
+    page.get_by_role("button", name="Go on to the key").click()
+    page.get_by_text("expected an object with role and content").wait_for()
+    page.get_by_label("Prompt").fill("Which?")
+    page.get_by_role("button", name="Go on to the key").click()
+    page.get_by_role("button", name="Change what it shows").click()
+    assert page.get_by_label("Response B").input_value() == "Two."

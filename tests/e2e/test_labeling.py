@@ -32,7 +32,7 @@ def test_a_person_chooses_submits_undoes_and_skips_by_keyboard(cast, make_tasks,
     page.keyboard.press("z")
     wait_for_answers(page, 0)
     assert page.locator("[data-slot]:not([hidden])").get_attribute("data-slot") == first
-    assert page.locator("[name=pref]:checked").get_attribute("value") == "b2", "the answer is there again"
+    assert page.locator("[name=preference]:checked").get_attribute("value") == "second:2", "the answer is there again"
 
     page.keyboard.press("2")
     page.keyboard.press("Enter")

@@ -34,7 +34,7 @@ def test_texts_and_pairs_are_labeled_by_keyboard_in_one_sitting(cast, make_tasks
     page.keyboard.press("z")
     wait_for_answers(page, 0)
     assert page.locator("[data-slot]:not([hidden])").get_attribute("data-slot") == first
-    assert page.locator("[name=label]:checked").get_attribute("value") == WRONG, "the answer is there again"
+    assert page.locator("[name=labels]:checked").get_attribute("value") == WRONG, "the answer is there again"
     page.keyboard.press("1")
     page.keyboard.press("f")
     page.keyboard.press("Enter")
@@ -45,8 +45,8 @@ def test_texts_and_pairs_are_labeled_by_keyboard_in_one_sitting(cast, make_tasks
     page.keyboard.press("3")
     page.keyboard.press("e")
     wait_for_answers(page, 2)
-    page.locator("[data-kind=pairwise]:not([hidden])").wait_for()
-    assert page.locator("[data-options]").is_hidden()
+    page.locator(".dock [data-kind=pairwise]").wait_for()
+    assert page.locator("[data-options]").count() == 0
     page.keyboard.press("1")
     page.keyboard.press("e")
     wait_for_answers(page, 3)

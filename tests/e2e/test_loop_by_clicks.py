@@ -4,14 +4,12 @@ The overview's button leads from each step to the next, so the test also holds t
 tiny and untrained: whether it gets better is not the question here.
 """
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from django.conf import settings as configured
 
 from annotation.models import Annotation, Task
 from feedback.models import Snapshot
@@ -21,7 +19,6 @@ from tests.jobs.processes import Fleet, wait_for
 from training.models import Run
 
 ROOT = Path(__file__).resolve().parents[2]
-REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/13")
 PATIENCE = 480_000
 """Milliseconds for a run on a slow machine; on two idle cores the longest takes half a minute."""
 THINGS = ["a lamp", "rain", "bread", "a door", "a song", "the sea", "a hill", "ink"]
@@ -36,12 +33,8 @@ pytestmark = [
 
 @pytest.fixture
 def house(transactional_db):
-    """Tick and worker on the test's database; runs find their compiled extensions where other tests left them."""
-    extensions = Path(configured.VAR) / "torch_extensions"
-    (ROOT / "var" / "torch_extensions").mkdir(parents=True, exist_ok=True)
-    if not extensions.exists():
-        extensions.symlink_to(ROOT / "var" / "torch_extensions", target_is_directory=True)
-    fleet = Fleet(OMP_NUM_THREADS="1", PLUMBLINE_JOB_LEASE_SECONDS="20", TEST_BROKER_URL=REDIS)
+    """Tick and worker on the test's database."""
+    fleet = Fleet(OMP_NUM_THREADS="1", PLUMBLINE_JOB_LEASE_SECONDS="20", TEST_BROKER_URL="filesystem://")
     fleet.manage("tick")
     fleet.manage("worker", "--concurrency=2")
     yield fleet
@@ -69,8 +62,9 @@ class Manager:
             offer.click()
 
     def fill(self, **fields):
-        for summary in self.page.locator("form details:not([open]) > summary").all():
-            summary.click()
+        closed = self.page.locator("form details:not([open]) > summary")
+        while closed.count():
+            closed.first.click()
         for name, value in fields.items():
             self.page.locator(f"[name={name}]").fill(str(value))
 

@@ -153,7 +153,7 @@ def test_tasks_are_made_from_a_generation_once(story, go):
 def test_freezing_nothing_is_refused_with_a_hint(go):
     page = go("data/")
     page.get_by_role("button", name="Freeze a snapshot").click()
-    page.get_by_text("There are no usable preferences to freeze.").wait_for()
+    page.get_by_text("Nothing that was said could be learned from yet.").wait_for()
     assert Job.objects.count() == 0
 
 

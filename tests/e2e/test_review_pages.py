@@ -2,10 +2,13 @@
 
 import pytest
 
-from annotation.models import Annotation, Case, Task
+from annotation.display import order_for, questions_of, restore
+from annotation.models import Annotation, Case, Slot, Task
 from annotation.services.reviews import next_case, release_case
 from annotation.services.settling import settle
+from annotation.services.slots import submit_answer, take_next
 from tests.annotation.review_story import asks, decision, routed, say
+from tests.e2e.asking import make_schema, make_task
 from tests.factories import make_annotators, make_completion, make_prompt
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -103,7 +106,7 @@ def _choice(page, case, number):
     return named[number - 1].answers["preference"]["choice"]
 
 
-def test_what_is_missing_is_said_where_it_was_left_out(cast, split, sign_in):
+def test_a_case_that_somebody_else_settled_is_said_to_be_gone(cast, split, sign_in):
     """Another reviewer settles first: the page says so, keeps what was typed, and does not fail."""
     [(case, said)] = split()
     page = sign_in(cast.carol)
@@ -141,3 +144,82 @@ def test_an_empty_review_page_teaches_what_comes_here(cast, sign_in):
     page = sign_in(cast.carol)
     page.goto(f"/p/{cast.project.slug}/review/")
     page.get_by_role("heading", name="What comes here").wait_for()
+
+
+SPANS = {
+    "name": "marks",
+    "kind": "spans",
+    "text": "Who?",
+    "field": "text",
+    "options": [{"value": "who", "text": "Who"}],
+}
+FIELD = {"name": "text", "text": "Text"}
+
+
+def disagreed(cast, schema, answers, **task):
+    """A case of two answers that differ; `answers` name candidates by their ordinals."""
+    asked = make_task(schema, overlap=2, **task)
+    asks(cast.project, review_below=0.9)
+    for person, said in zip(make_annotators(cast.project, 2), answers, strict=True):
+        claim = take_next(actor=person)
+        slot = Slot.objects.select_related("task__schema").get(pk=claim.slot_id)
+        shown = restore(questions_of(asked), said, order_for(person, asked))
+        submit_answer(actor=person, slot=slot, token=claim.token, key="k", answers=shown)
+    return routed(asked)
+
+
+def open_case(page, cast, case):
+    page.goto(f"/p/{cast.project.slug}/review/{case.public_id}/")
+    page.keyboard.press("t")
+    page.get_by_role("button", name="Settle").wait_for()
+
+
+def test_a_disagreement_on_an_order_is_settled_by_an_own_one(cast, sign_in, axe):
+    """The answers stand as lists; the reviewer ranks what was shown, by digits, and rejects both."""
+    order = {"name": "order", "kind": "ranking", "text": "Which order?"}
+    said = [{"order": {"ranks": [1, 2, 3]}}, {"order": {"ranks": [3, 2, 1]}}]
+    case = disagreed(cast, make_schema(cast.project, order), said, prompt="Kettle?", candidates=["X", "Y", "Z"])
+    page = sign_in(cast.carol)
+    open_case(page, cast, case)
+    assert page.locator(".said-order").count() == 2
+    for number in (1, 2):
+        page.locator(f"[data-answer='{number}'] input[value=reject]").check()
+    page.keyboard.press("o")
+    question = page.locator("[data-question=order][data-active]")
+    question.wait_for()
+    assert axe(page) == []
+    question.focus()
+    for key in "213":
+        page.keyboard.press(key)
+    page.locator("input[name=cause]").first.check()
+    page.get_by_role("button", name="Settle").click()
+    page.get_by_text("Settled. Its annotators are told.").wait_for()
+    settlement = Annotation.objects.get(settlement=True)
+    shown = restore(questions_of(case.task), settlement.answers, settlement.display_order)
+    assert shown["order"]["ranks"] == [2, 1, 3]
+
+
+def test_marks_in_a_text_are_shown_where_they_stand_and_settled_by_own_ones(cast, sign_in, axe):
+    """Ann and Bo were marked by one each; the reviewer marks the first word by keyboard."""
+    marked = lambda start, end: {"marks": {"spans": [{"id": "a", "start": start, "end": end, "label": "who"}]}}  # noqa: E731
+    schema = make_schema(cast.project, SPANS, fields=[FIELD])
+    case = disagreed(cast, schema, [marked(0, 3), marked(8, 10)], data={"text": "Ann met Bo."})
+    page = sign_in(cast.carol)
+    open_case(page, cast, case)
+    assert {text.split()[-1] for text in page.locator(".said-spans mark").all_inner_texts()} == {"Ann", "Bo"}
+    for number in (1, 2):
+        page.locator(f"[data-answer='{number}'] input[value=reject]").check()
+    page.keyboard.press("o")
+    page.locator("[data-question=marks][data-active]").wait_for()
+    assert axe(page) == []
+    page.locator("[data-question=marks]").focus()
+    page.keyboard.press("t")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
+    page.locator("input[name=cause]").first.check()
+    page.get_by_role("button", name="Settle").click()
+    page.get_by_text("Settled. Its annotators are told.").wait_for()
+    [span] = Annotation.objects.get(settlement=True).answers["marks"]["spans"]
+    assert (span["label"], case.task.data["text"][span["start"] : span["end"]]) in {
+        ("who", word) for word in ("Ann", "met", "Bo")
+    }

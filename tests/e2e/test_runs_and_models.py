@@ -19,7 +19,7 @@ from models_registry.services import move_alias, record_evaluation, record_verdi
 from tests.factories import make_completion, make_prompt
 from tests.feedback.conftest import vote  # noqa: F401
 from tests.training.conftest import base, engine_result, make_model, make_snapshot, own_folders, start  # noqa: F401
-from training.models import Run
+from training.models import MlflowRun, Run
 from training.verdicts import record_verdict_of_people
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -105,7 +105,7 @@ def test_an_empty_project_says_where_a_run_and_a_model_begin(cast, sign_in, axe)
     page.get_by_role("button", name="Start the run").click()
     page.get_by_role("heading", name="Run 1: base model import").wait_for()
     asked = Job.objects.get(kind="import").spec
-    assert asked["hyperparameters"] == {"source": {"kind": "tiny"}}
+    assert asked["hyperparameters"] == {"source": {"kind": "tiny", "family": "causal"}}
     assert asked["model"] == cast.project.slug
 
 
@@ -327,3 +327,20 @@ def test_what_people_said_shows_its_simulated_judges_and_becomes_a_verdict(cast,
     assert verdict.evaluation.spec["evaluation"] == evaluation.public_id
     assert verdict.evidence["win_rate"]["n"] == 120
     assert record_verdict_of_people(actor=cast.mona, evaluation=evaluation).outcome == "better"
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 1366), (True, 320)])
+def test_a_run_leads_to_mlflow_and_says_what_is_missing_there(cast, at_work, sign_in, axe, settings, dark, width):
+    settings.MLFLOW_URL = "https://mlflow.example.org"
+    run, _job = at_work()
+    row = MlflowRun.objects.create(run=run, error="ConnectError: All connection attempts failed")
+    page = sign_in(cast.mona, dark=dark, width=width)
+    page.goto(f"/p/{cast.project.slug}/runs/{run.public_id}/")
+    expect(page.locator("#mlflow-error")).to_contain_text("It is not there yet and is tried again. ConnectError")
+    there = {"server": settings.MLFLOW_URL, "experiment_id": "3", "mlflow_id": "d7271db763974a1e8ceb916e99e37c4c"}
+    MlflowRun.objects.filter(pk=row.pk).update(**there)
+    expect(page.locator("#mlflow-error")).to_contain_text("The rest of it was not sent yet")
+    link = page.get_by_role("link", name="The run there")
+    expect(link).to_have_attribute("href", f"{settings.MLFLOW_URL}/#/experiments/3/runs/{there['mlflow_id']}")
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

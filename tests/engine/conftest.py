@@ -21,3 +21,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from training.engine.tiny import make
 
     return make(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def seq2seq(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from training.engine.tiny import make
+
+    return make(tmp_path_factory.mktemp("model") / "seq2seq", family="seq2seq")
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from training.engine.tiny import make
+
+    return make(tmp_path_factory.mktemp("model") / "encoder", family="encoder")

@@ -60,6 +60,38 @@ def prompt_rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
+TOPICS = {
+    "water": ["the river", "a small boat"],
+    "light": ["a lamp", "the old train"],
+    "food": ["the garden", "my neighbour"],
+}
+
+
+def topics(count: int, seed: int = 3) -> list[tuple[str, str]]:
+    """Sentences and what they are about, which their subject tells."""
+    found = []
+    for text in sentences(count * 4, seed=seed):
+        for topic, subjects in TOPICS.items():
+            if any(text.lower().startswith(subject) for subject in subjects):
+                found.append((text, topic))
+    return found[:count]
+
+
+def judged_rows(count: int, seed: int = 3) -> list[dict[str, Any]]:
+    """Rows of a snapshot's labels, all of them decided."""
+    return [
+        {
+            "id": f"l{number}",
+            "question": "topic",
+            "kind": "labels",
+            "options": list(TOPICS),
+            "text": text,
+            "holds": {"labels": [topic]},
+        }
+        for number, (text, topic) in enumerate(topics(count, seed))
+    ]
+
+
 def make_run(
     root: Path,
     method: str,
@@ -112,8 +144,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def start(root: Path) -> subprocess.Popen[bytes]:
-    """Start a run as the supervisor does: by its plan, in a session of its own."""
+def start(root: Path, *others: Path, module: str = "training.engine") -> subprocess.Popen[bytes]:
+    """Start a run as the supervisor does: by its plan, in a session of its own. `module` may take `others` of its layout."""
     spec = json.loads((root / "spec.json").read_text(encoding="utf-8"))
     venv = Path(sys.executable).parent.parent
     target = {
@@ -125,10 +157,16 @@ def start(root: Path) -> subprocess.Popen[bytes]:
         "path": os.environ["PATH"],
     }
     launch = plan(spec, target)
+    argv = [module if part == "training.engine" else part for part in launch.argv]
     output = (root / "launcher.log").open("ab")
     environment = {**os.environ, **launch.environment}
     process = subprocess.Popen(
-        launch.argv, env=environment, cwd=launch.cwd, stdout=output, stderr=output, start_new_session=True
+        [*argv, *map(str, others)],
+        env=environment,
+        cwd=launch.cwd,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
     )
     STARTED.append(process)
     return process

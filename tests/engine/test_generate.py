@@ -89,7 +89,7 @@ def test_the_nucleus_holds_the_fewest_tokens_that_reach_its_mass() -> None:
     """Chances .5 .3 .15 .05: top_p .75 keeps .5 and .3, so u = .62 gives the first (.62 * .8 = .496 < .5), .63 the second."""
     import torch
 
-    from training.engine.hyperparameters import Generate
+    from training.engine.hyperparameters.making import Generate
     from training.engine.sampling import draw
 
     logits = torch.tensor([[0.05, 0.3, 0.5, 0.15]]).log()
@@ -102,7 +102,7 @@ def test_sampling_follows_the_distribution() -> None:
     """20,000 draws at temperature 2 from logits (0, 2 ln 3): chances 1/4 and 3/4, standard error .003."""
     import torch
 
-    from training.engine.hyperparameters import Generate
+    from training.engine.hyperparameters.making import Generate
     from training.engine.sampling import draw
 
     logits = torch.tensor([[0.0, 2 * 1.0986123]]).repeat(20000, 1)

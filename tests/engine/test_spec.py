@@ -12,7 +12,7 @@ from training.engine.spec import SpecError, parse
 
 
 def spec(method: str = "sft", **changes: Any) -> dict[str, Any]:
-    role = {"generate": "prompts", "evaluate": "prompts"}.get(method, "train")
+    role = {"generate": "prompts", "evaluate": "prompts", "pretrain": "texts"}.get(method, "train")
     value = {
         "schema_version": 1,
         "run": "run_1",
@@ -45,12 +45,27 @@ def test_an_unknown_key_of_the_spec_is_refused() -> None:
     [
         ("dpo", {"label_smoothing": 0.1}, "label_smoothing"),
         ("dpo", {"loss_type": "robust"}, "label_smoothing"),
+        ("dpo", {"loss_type": "cdpo"}, "label_smoothing"),
+        ("dpo", {"lora_dropout": 0.1}, "lora_dropout"),
+        ("dpo", {"ld_alpha": 1.0}, "ld_alpha"),
+        ("dpo", {"ld_alpha": 0.5, "loss_type": "ipo"}, "ld_alpha"),
         ("sft", {"lora_r": 0, "lora_alpha": 8}, "lora_alpha"),
         ("sft", {"lora_r": 0, "lora_dropout": 0.1}, "lora_dropout"),
+        ("sft", {"lora_r": 0, "artifact": "adapter"}, "artifact"),
+        ("sft", {"artifact": "adapter", "export_dtype": "float32"}, "export_dtype"),
+        ("sft", {"min_lr_ratio": 0.2}, "min_lr_ratio"),
+        ("dpo", {"patience": 2}, "patience"),
+        ("sft", {"evaluate_every": 2}, "evaluate_every"),
+        ("dpo", {"dropout": 0.1}, "dropout"),
         ("sft", {"epochs": 1, "max_steps": 5}, "epochs"),
         ("sft", {"lr_scheduler": "constant"}, "warmup_ratio"),
         ("reward", {"overlong": "truncate"}, "overlong"),
         ("generate", {"top_k": 1}, "top_k"),
+        ("pretrain", {"vocabulary": 400}, "vocabulary"),
+        ("pretrain", {"layers": 2}, "layers"),
+        ("pretrain", {"start": "scratch", "lora_r": 8}, "lora_r"),
+        ("classify", {"threshold": 0.3}, "threshold"),
+        ("tag", {"overlong": "drop", "overlap": 8}, "overlap"),
     ],
 )
 def test_a_setting_that_would_do_nothing_is_refused(method: str, settings: dict[str, Any], field: str) -> None:
@@ -71,6 +86,13 @@ def test_data_and_models_a_method_would_not_use_are_refused() -> None:
     value = spec(baseline={"path": "/models/other"})
     value["data"]["prompts"] = {"path": "data/prompts.jsonl"}
     assert set(problems(value)) == {"baseline", "data.prompts"}
+
+
+def test_held_out_rows_that_nothing_would_measure_are_refused() -> None:
+    value = spec("dpo")
+    value["data"]["test"] = {"path": "data/test.jsonl"}
+    assert set(problems(value)) == {"data.test"}
+    assert parse({**value, "hyperparameters": {"evaluate_every": 5}}).data["test"].path == "data/test.jsonl"
 
 
 def test_a_reference_of_its_own_needs_full_fine_tuning() -> None:

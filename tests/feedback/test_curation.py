@@ -1,10 +1,13 @@
 """Votes counted into pairs, examples and splits: hand arithmetic."""
 
+import itertools
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feedback.curation import examples_from, pairs_from, split_of
-from feedback.data import Judgement, Pair, Thumb
+from feedback.curation import examples_from, pairs_from, split_of, together
+from feedback.data import Judgement, Pair, Shown, Thumb
 
 TEXTS = {1: "one", 2: "two", 3: "three", 4: "one"}
 
@@ -24,6 +27,23 @@ def test_the_majority_is_chosen_and_its_share_of_all_votes_is_the_weight():
     assert (pair.chosen, pair.rejected, pair.weight, dropped) == (1, 2, 0.666667, {})
     (pair,), _dropped = outcomes("first", "second", "first", "tie")
     assert pair.weight == 0.5
+
+
+def test_the_margin_is_the_mean_strength_seen_from_the_chosen_side():
+    """3 and 1 for it, 2 against: (3 + 1 - 2) / 3. A tie counts as 0, a vote that does not say how much as nothing."""
+    votes = [
+        replace(said("first", 1), strength=3),
+        replace(said("first", 2), strength=1),
+        replace(said("first", 3, first=2, second=1), strength=2),
+    ]
+    (pair,), _dropped = pairs_from(votes, text_digests=TEXTS)
+    assert (pair.chosen, pair.margin) == (1, 0.666667)
+    (pair,), _dropped = pairs_from([*votes, said("tie", 4)], text_digests=TEXTS)
+    assert pair.margin == 0.5
+    (pair,), _dropped = pairs_from([*votes, said("first", 4)], text_digests=TEXTS)
+    assert pair.margin == 0.666667
+    (pair,), _dropped = outcomes("first", "first")
+    assert pair.margin is None
 
 
 def test_one_preference_outweighs_one_tie():
@@ -122,3 +142,87 @@ def test_the_share_is_met_and_another_seed_draws_other_prompts():
     ]
     assert abs(draw(1).count("test") - 1000) < 137
     assert draw(1) == draw(1) != draw(2)
+
+
+def ranked(actor, ranks, *, prompt=1, group="tsk_1", bad=False):
+    """The votes that a ranking of the completions 1, 2, … implies."""
+    votes = []
+    for one, other in itertools.combinations(range(len(ranks)), 2):
+        order = ranks[one] - ranks[other]
+        votes.append(
+            Judgement(
+                source=f"ann_{actor}",
+                prompt=prompt,
+                first=one + 1,
+                second=other + 1,
+                outcome="tie" if order == 0 else "first" if order < 0 else "second",
+                actor=actor,
+                group=group,
+                several=True,
+                all_bad=bad,
+            )
+        )
+    return votes
+
+
+def test_the_pairs_of_a_ranking_weigh_together_as_much_as_one_comparison():
+    """Four strictly ranked responses imply six pairs of 1/6 each. With one tie five are left, of 1/5."""
+    digests = {key: str(key) for key in range(1, 5)}
+    pairs, _dropped = pairs_from(ranked(1, [1, 2, 3, 4]), text_digests=digests)
+    assert [(pair.weight, pair.group, pair.group_size) for pair in pairs] == [(0.166667, "tsk_1", 6)] * 6
+    tied, dropped = pairs_from(ranked(1, [1, 2, 2, 3]), text_digests=digests)
+    assert [pair.weight for pair in tied] == [0.2] * 5
+    assert dropped == {"tie": 1}
+
+
+def test_rankings_of_several_people_are_counted_pair_by_pair():
+    """1 2 3, 1 2 3, 2 1 3: of the first pair two of three agree, of the others all; each over the group's three pairs."""
+    votes = [vote for actor, ranks in enumerate([[1, 2, 3], [1, 2, 3], [2, 1, 3]]) for vote in ranked(actor, ranks)]
+    pairs, _dropped = pairs_from(votes, text_digests={1: "a", 2: "b", 3: "c"})
+    assert [(pair.chosen, pair.rejected, pair.weight) for pair in pairs] == [
+        (1, 2, 0.222222),
+        (1, 3, 0.333333),
+        (2, 3, 0.333333),
+    ]
+
+
+def test_the_least_bad_is_preferred_and_not_imitated():
+    digests = {1: "a", 2: "b"}
+    pairs, _dropped = pairs_from(ranked(1, [1, 2], bad=True), text_digests=digests)
+    assert [pair.all_bad for pair in pairs] == [True]
+    assert examples_from(pairs, [], text_digests=digests) == []
+    mixed, _dropped = pairs_from(
+        [*ranked(1, [1, 2], bad=True), *ranked(2, [1, 2]), *ranked(3, [1, 2])], text_digests=digests
+    )
+    assert [one.completion for one in examples_from(mixed, [], text_digests=digests)] == [1]
+
+
+def test_aspects_are_counted_as_seen_from_the_chosen_side():
+    """Both prefer 2, one of them shown the pair the other way round; on clearness the first of each pair wins."""
+    aspects = {"clear": {"choice": "first", "strength": None}}
+    one = Judgement(source="a", prompt=1, first=1, second=2, outcome="second", actor=1, aspects=aspects)
+    two = Judgement(source="b", prompt=1, first=2, second=1, outcome="first", actor=2, aspects=aspects)
+    [pair], _dropped = pairs_from([one, two], text_digests={1: "a", 2: "b"})
+    assert (pair.chosen, pair.aspects) == (2, {"clear": {"chosen": 1, "rejected": 1}})
+
+
+def shown(source, completion, origin="demonstration"):
+    return Shown(source=source, prompt=1, completion=completion, origin=origin, actor=1)
+
+
+def test_what_people_wrote_is_to_be_imitated_unless_it_lost():
+    """5 was written, 1 let stand; 6 was written and then lost against 5."""
+    lost = Judgement(source="c", prompt=1, first=5, second=6, outcome="first", actor=2)
+    digests = {1: "one", 5: "five", 6: "six"}
+    pairs, _dropped = pairs_from([lost], text_digests=digests)
+    written = [shown("a", 5), shown("b", 6), shown("d", 1, "unchanged")]
+    found = examples_from(pairs, [], written, text_digests=digests)
+    assert [(one.completion, one.origin, one.sources) for one in found] == [
+        (1, "unchanged", ("d",)),
+        (5, "demonstration", ("a", "c")),
+    ]
+
+
+def test_prompts_of_one_conversation_stay_together():
+    """3 began with 2, 2 with 1; 5 stands alone."""
+    assert together([3, 5], [(3, 2), (2, 1)]) == {1: (1, 2, 3), 2: (1, 2, 3), 3: (1, 2, 3), 5: (5,)}

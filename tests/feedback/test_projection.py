@@ -11,7 +11,7 @@ from annotation.models import Annotation
 from annotation.services.slots import retract, undo
 from feedback.data import Candidacy
 from feedback.models import Preference
-from feedback.projection import from_annotation
+from feedback.projection import meaning_of
 from feedback.services import drain_outbox, project_outbox, rebuild_preferences
 from feedback.services.projecting import waiting
 from jobs.models import Outbox
@@ -23,9 +23,10 @@ PAIR = [Candidacy(ordinal=1, completion=22, prompt=7), Candidacy(ordinal=0, comp
 
 
 def mapped(answer, order=(0, 1), candidates=PAIR):
-    return from_annotation(
+    found = meaning_of(
         questions=QUESTIONS, answers={"preference": answer}, candidates=candidates, display_order=list(order)
     )
+    return next(iter(found.preferences), None)
 
 
 def test_first_is_the_candidate_of_ordinal_0_wherever_it_was_shown():

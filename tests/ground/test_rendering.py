@@ -38,9 +38,11 @@ HOSTILE = [
 ALLOWED = {
     "p": set(),
     "a": {"href", "title", "rel"},
-    "ol": {"start"},
     "pre": {"tabindex"},
-    "div": {"class", "tabindex"},
+    "div": {"class", "tabindex", "role", "aria-label"},
+    "span": {"class", "data-u", "title"},
+    "ol": {"start", "dir"},
+    **{tag: {"dir"} for tag in ("ul", "blockquote", "table")},
 }
 
 
@@ -125,7 +127,9 @@ def test_headings_start_at_three_and_skip_no_level() -> None:
 
 def test_code_and_tables_can_be_scrolled_by_keyboard() -> None:
     assert Inventory(render_markdown("```\nx\n```")).of("pre") == [{"tabindex": "0"}]
-    assert Inventory(render_markdown("| a |\n|---|\n| 1 |")).of("div") == [{"class": "scroll", "tabindex": "0"}]
+    assert Inventory(render_markdown("| a |\n|---|\n| 1 |")).of("div") == [
+        {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": "Table 1"}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,8 @@ def test_plain_text_is_shown_exactly_as_written(text: str) -> None:
     text = text.replace("\r", "").replace("\0", "")
     page = Inventory(render_plain(text))
     assert page.text == text
-    assert page.elements == [("div", {"class": "plain"})]
+    assert page.elements[0] == ("div", {"class": "plain"})
+    assert all(tag == "span" and given["class"] == "ctl" for tag, given in page.elements[1:]), "but for what is marked"
 
 
 @pytest.mark.parametrize(

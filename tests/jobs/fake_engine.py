@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(sys.argv[1])
@@ -58,11 +59,13 @@ def main() -> None:
         rank = subprocess.Popen([sys.executable, "-c", sleeper])
         append("ranks.log", str(rank.pid))
     step, seq = resume()
+    time.sleep(spec.get("loads_for", 0))
 
     def emit(kind: str, **data: object) -> None:
         nonlocal seq
         seq += 1
-        append("events.jsonl", json.dumps({"seq": seq, "at": "2026-01-01T00:00:00Z", "kind": kind, "data": data}))
+        at = datetime.now(UTC).isoformat()
+        append("events.jsonl", json.dumps({"seq": seq, "at": at, "kind": kind, "data": data}))
 
     def finish(state: str, **more: object) -> None:
         write_beside(ROOT / "result.json", {"state": state, "steps": step, "metrics": {}, "error": None, **more})

@@ -20,7 +20,7 @@ def set_gpus(monkeypatch: pytest.MonkeyPatch, driver_tool: str | None) -> None:
     """Put a folder with the driver's tool, or without, in front of everything."""
     monkeypatch.setenv("PATH", driver_tool or "/nonexistent")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    devices.gpu_ordinals.cache_clear()
+    devices.gpus.cache_clear()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def four_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 @pytest.fixture(autouse=True)
 def forget_gpus() -> Any:
     yield
-    devices.gpu_ordinals.cache_clear()
+    devices.gpus.cache_clear()
 
 
 def running(job: Job) -> Job:
@@ -102,7 +102,7 @@ def test_a_job_larger_than_the_machine_is_told_so(make_job: Any, four_gpus: None
 
 def test_hidden_gpus_are_not_used(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
-    devices.gpu_ordinals.cache_clear()
+    devices.gpus.cache_clear()
     assert devices.gpu_ordinals() == (1, 3)
 
 

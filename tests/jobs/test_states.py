@@ -68,8 +68,9 @@ def test_a_live_lease_cannot_be_taken_over(make_job: Any) -> None:
 def test_an_expired_lease_goes_to_one_successor(make_job: Any, stopped_clock: Any) -> None:
     mine = claimed(make_job())
     stopped_clock.advance(minutes=5)
-    successor = services.take_over(job=mine)
+    successor = services.take_over(job=mine, holder={"host": "here", "supervisor": {"pid": 2}})
     assert successor is not None
+    assert successor.process == {"host": "here", "supervisor": {"pid": 2}}, "no look finds the dead holder's stamp"
     assert successor.lease_token != mine.lease_token
     assert services.take_over(job=mine) is None
 
@@ -211,6 +212,40 @@ def test_what_is_over_cannot_be_cancelled(make_job: Any, cast: Any) -> None:
 def test_an_annotator_cannot_cancel_a_managers_job(make_job: Any, cast: Any) -> None:
     with pytest.raises(Forbidden):
         services.request_cancel(actor=cast.bob, job=make_job())
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_a_run_that_ended_early_goes_on_with_its_attempts_anew(make_job: Any, cast: Any, end: str) -> None:
+    """Three attempts are used; three more are there afterwards: 3 + 3 = 6."""
+    job = make_job()
+    if end == "failed":
+        for _attempt in range(3):
+            job = services.fail(job=claimed(job), failure=LOST)
+    else:
+        mine = claimed(job)
+        services.request_cancel(actor=cast.mona, job=mine)
+        job = services.cancelled(job=mine, result={"checkpoint": "step-000004"})
+    used = job.attempt
+    again = services.go_on(actor=cast.mona, job=job)
+    assert (again.state, again.max_attempts, again.result, again.error) == ("queued", used + 3, None, None)
+    assert claimed(again).cancel_requested_at is None, "the old wish to stop would stop it at once"
+    assert Event.objects.get(verb="job.resumed").object_id == job.public_id
+
+
+def test_only_what_ended_early_goes_on(make_job: Any, cast: Any) -> None:
+    working, done = claimed(make_job()), claimed(make_job())
+    services.succeed(job=done, result={"steps": 3})
+    for job in (working, done):
+        with pytest.raises(Conflict):
+            services.go_on(actor=cast.mona, job=job)
+    with pytest.raises(Forbidden):
+        services.go_on(actor=cast.bob, job=working)
+
+
+def test_work_without_a_run_directory_cannot_go_on(make_job: Any, cast: Any) -> None:
+    job = services.request_cancel(actor=cast.mona, job=make_job(kind="fake-short"))
+    with pytest.raises(Conflict, match="nothing to go on from"):
+        services.go_on(actor=cast.mona, job=job)
 
 
 def test_submitting_leaves_an_audit_event(make_job: Any, cast: Any) -> None:

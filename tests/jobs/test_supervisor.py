@@ -9,10 +9,10 @@ import psutil
 import pytest
 from django.db import connection
 
-from jobs import processes
+from jobs import processes, sweeps
 from jobs.models import Job, JobEvent, Outbox
 from jobs.selectors import metric_series
-from jobs.services import request_cancel
+from jobs.services import go_on, request_cancel
 from tests.jobs.fakes import folder_of
 from tests.jobs.processes import Fleet, kill, lines_of, stamp_of, state_of, wait_for
 
@@ -157,14 +157,40 @@ def test_a_lost_peer_is_tried_again_and_its_result_put_aside(fleet: Fleet, make_
     assert state_of(job) == "succeeded"
 
 
+def test_a_run_that_knows_how_to_do_better_is_tried_again_at_no_cost(fleet: Fleet, make_job: Any) -> None:
+    error = {"class": "out_of_memory", "message": "No room.", "hint": "It goes on smaller.", "retry": True}
+    job = make_job(steps=1, error=error, only_once=True)
+    fleet.supervise(job).wait()
+    job.refresh_from_db()
+    assert (job.state, job.error["hint"], job.max_attempts) == ("queued", "It goes on smaller.", 4)
+    fleet.supervise(job).wait()
+    assert state_of(job) == "succeeded"
+
+
 def test_a_run_that_hangs_is_ended_and_resumed(fleet: Fleet, make_job: Any) -> None:
     job = make_job(steps=8, hang_at=7)
     fleet.supervise(job, PLUMBLINE_RUN_SILENCE_SECONDS="1").wait()
     job.refresh_from_db()
     assert (job.state, job.error["class"]) == ("queued", "silent")
+    assert "sleeping" in job.error["message"], "it says what its processes were doing"
+    assert "PLUMBLINE_RUN_SILENCE_SECONDS" in job.error["hint"]
     fleet.supervise(job).wait()
     assert state_of(job) == "succeeded"
     assert lines_of(job, "work.log") == [1, 2, 3, 4, 5, 6, 6, 7, 8]
+
+
+def test_steps_are_judged_by_the_run_s_own_and_loading_is_not(fleet: Fleet, make_job: Any) -> None:
+    """Each start takes 4 s, each step 0.05 s; 1 s without a step is a hang, also right after the checkpoint of step 5."""
+    job = make_job(steps=8, hang_at=6, loads_for=4)
+    for state in ("queued", "succeeded"):
+        began = time.monotonic()
+        fleet.supervise(job, PLUMBLINE_RUN_STEP_SILENCE_SECONDS="1").wait()
+        job.refresh_from_db()
+        assert job.state == state, job.error
+        assert time.monotonic() - began < 120, "not the flat limit"
+        if state == "queued":
+            assert "No step for 1 s" in job.error["message"]
+    assert job.attempt == 2
 
 
 def test_cancelling_stops_the_run_at_its_next_step(fleet: Fleet, make_job: Any, cast: Any) -> None:
@@ -184,6 +210,33 @@ def test_a_run_deaf_to_the_stop_file_and_term_is_killed_with_its_ranks(fleet: Fl
     request_cancel(actor=cast.mona, job=job)
     assert finished(job) == "cancelled"
     assert list(processes.of_job(job)) == []
+
+
+def test_a_cancelled_run_goes_on_where_it_stopped(fleet: Fleet, make_job: Any, cast: Any) -> None:
+    job = make_job(steps=40)
+    fleet.supervise(job)
+    started(job, steps=6)
+    request_cancel(actor=cast.mona, job=job)
+    assert finished(job) == "cancelled"
+    job.refresh_from_db()
+    go_on(actor=cast.mona, job=job)
+    fleet.supervise(job)
+    assert finished(job) == "succeeded"
+    work = lines_of(job, "work.log")
+    assert [work.count(step) for step in range(1, 6)] == [1] * 5, "nothing before the checkpoint is done again"
+    assert [step for step, _loss in metric_series(job, ["loss"])["loss"]] == list(range(1, 41))
+
+
+def test_a_dead_supervisor_is_noticed_long_before_its_lease_ends(fleet: Fleet, make_job: Any) -> None:
+    """Leases of ten minutes: while it lives it is left alone, after kill -9 the next look starts another, which adopts."""
+    job = make_job(steps=100)
+    fleet.supervise(job, PLUMBLINE_JOB_LEASE_SECONDS="600")
+    started(job)
+    assert sweeps.reap_abandoned() == 0
+    kill(stamp_of(job, "supervisor"))
+    assert [sweeps.reap_abandoned(), sweeps.reap_abandoned()] == [1, 0]
+    assert finished(job) == "succeeded"
+    assert (len(lines_of(job, "starts.log")), finish_count(job)) == (1, 1)
 
 
 def test_a_supervisor_that_lost_its_lease_touches_nothing_more(fleet: Fleet, make_job: Any) -> None:

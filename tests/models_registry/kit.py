@@ -31,7 +31,8 @@ def until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 class FakeBackend(ThreadingHTTPServer):
-    """Answers by the last message: `error 500`, `garbage`, `die`, `wait`, `nul`; anything else is echoed in three parts."""
+    """Answers by the last message: `error 500`, `garbage`, `die`, `wait`, `nul`, `slow 40` (words, 20 a second, each with the
+    model's name); anything else is echoed in three parts. A model called `broken` answers nothing but 500."""
 
     daemon_threads = True
 
@@ -67,10 +68,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(body)
         self.server.keys.append(self.headers.get("Authorization"))
         said = body["messages"][-1]["content"]
-        if said.startswith("error "):
+        if body["model"] == "broken":
+            self._json(500, {"error": "broken"})
+        elif said.startswith("error "):
             self._json(int(said.split()[1]), {"error": "as asked"})
         elif said == "garbage":
             self._json(200, {"choices": "none"})
+        elif body["stream"] and said.startswith("slow "):
+            self._slowly(body["model"], int(said.split()[1]))
         elif body["stream"]:
             self._stream(said)
         else:
@@ -84,11 +89,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.waiting += 1
             self.server.release.wait(30)
 
-    def _stream(self, said: str) -> None:
+    def _slowly(self, model: str, count: int) -> None:
+        self._begin()
+        for n in range(count):
+            self._chunk({"delta": {"content": f"{model}-{n} "}, "finish_reason": None})
+            time.sleep(0.05)
+        self._chunk({"delta": {}, "finish_reason": "stop"})
+
+    def _begin(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
+
+    def _stream(self, said: str) -> None:
+        self._begin()
         for part in ("Echo: ", said, " indeed"):
             self._chunk({"delta": {"content": part}, "finish_reason": None})
             if part == said and said == "die":

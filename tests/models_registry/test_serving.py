@@ -244,3 +244,19 @@ def test_a_log_without_lines_is_an_empty_complaint(tmp_path: Path) -> None:
 
 def test_a_free_port_is_free() -> None:
     assert 1024 < servers.free_port() < 65536
+
+
+@pytest.mark.parametrize("adapter", [True, False])
+def test_an_adapter_is_laid_out_so_that_the_server_looks_for_its_base(tmp_path, adapter):
+    """transformers takes config.json as the mark of whole weights; without it, it reads adapter_config.json."""
+    from types import SimpleNamespace
+
+    from models_registry.serving.servers import lay_out
+
+    artifact = tmp_path / "artifact"
+    artifact.mkdir()
+    for name in ("config.json", "tokenizer.json", *(["adapter_config.json"] if adapter else [])):
+        (artifact / name).write_text("{}")
+    lay_out(SimpleNamespace(artifact=str(artifact)), tmp_path / "served")
+    found = {path.name for path in (tmp_path / "served").iterdir()}
+    assert found == {"tokenizer.json", "generation_config.json", "adapter_config.json" if adapter else "config.json"}

@@ -44,19 +44,27 @@ def base(make_model: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def make_snapshot(cast: Any, tmp_path: Path) -> Callable[..., Any]:
-    """`make_snapshot(preference_train=3)`: a frozen folder with that many rows in that file, the other files empty."""
+    """`make_snapshot(preference_train=3)`: a frozen folder with that many rows in that file, or with these rows.
+
+    The files that every snapshot has are there, empty.
+    """
     from feedback.models import Snapshot
 
-    names = ("preference_train", "preference_test", "sft_train", "sft_test")
+    always = ("preference_train", "preference_test", "sft_train", "sft_test")
 
-    def make(**rows: int) -> Any:
+    def make(**asked: Any) -> Any:
+        rows = {name: asked.get(name, 0) for name in dict.fromkeys((*always, *asked))}
+        rows = {
+            name: [{"id": f"{name}{at}"} for at in range(some)] if isinstance(some, int) else some
+            for name, some in rows.items()
+        }
         number = Snapshot.objects.filter(project=cast.project).count() + 1
         folder = tmp_path / "snapshots" / str(number)
-        for name in names:
-            write_jsonl(folder / f"{name}.jsonl", [{"id": f"{name}{at}"} for at in range(rows.get(name, 0))])
+        for name, some in rows.items():
+            write_jsonl(folder / f"{name}.jsonl", some)
         files = {
-            f"{name}.jsonl": {"sha256": f"sha256:{sha256_file(folder / f'{name}.jsonl')}", "rows": rows.get(name, 0)}
-            for name in names
+            f"{name}.jsonl": {"sha256": f"sha256:{sha256_file(folder / f'{name}.jsonl')}", "rows": len(some)}
+            for name, some in rows.items()
         }
         return Snapshot.objects.create(
             project=cast.project,

@@ -7,8 +7,8 @@ from models_registry.services.verdicts import record_verdict
 from tests.e2e.story import Story
 from training.attention import needs_a_person
 from training.loop import loop_picture
-from training.loop_views import items_per_dot, phases
 from training.next_steps import Look, next_step
+from training.views.loop import items_per_dot, phases
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.store]
 

@@ -44,7 +44,7 @@ def spec(method: str, **parallelism: Any) -> dict[str, Any]:
     return {**value, "base": {"path": "/srv/base"}, "data": {role: {"path": f"data/{role}.jsonl"}}}
 
 
-@pytest.mark.parametrize("method", ["sft", "reward", "dpo"])
+@pytest.mark.parametrize("method", ["sft", "reward", "dpo", "kto"])
 def test_a_trained_method_starts_under_the_deepspeed_launcher(method: str) -> None:
     launch = plan(spec(method, world_size=2, zero_stage=2), TARGET)
     assert launch.to_json() == {

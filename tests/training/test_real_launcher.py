@@ -1,95 +1,102 @@
-"""A run on the real launcher, under the real supervisor, through the death of one of its ranks."""
+"""A run on the real launcher, with a real tick, worker and supervisor, through what happens to its ranks."""
 
-import os
+import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
-from django.conf import settings as configured
 
 from jobs import processes
 from jobs.models import JobEvent
 from models_registry.models import ModelVersion
-from tests.engine.runs import sft_rows
-from tests.factories import make_version
+from tests.engine import runs
 from tests.jobs.processes import Fleet, state_of, wait_for
-from training.engine.files import artifact_digest, digest_tree, sha256_file, write_jsonl
+from tests.training.real import PATIENCE, QUICK, TWO_RANKS, error_of, newest_checkpoint, ranks, rows, tiny_version
+from training.engine.files import artifact_digest
 from training.selectors import curves
 
-ROOT = Path(__file__).resolve().parents[2]
-STEPS, EVERY = 40, 5
-PATIENCE = 240.0
-pytestmark = [pytest.mark.launcher, pytest.mark.timeout(900)]
+STEPS, EVERY = 40, 4
+pytestmark = [pytest.mark.launcher, pytest.mark.timeout(1800), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def fleet(transactional_db: None) -> Iterator[Fleet]:
-    extensions = Path(configured.VAR) / "torch_extensions"
-    if not extensions.exists():  # compiled once for all tests: half a minute each time otherwise
-        extensions.symlink_to(ROOT / "var" / "torch_extensions", target_is_directory=True)
-    (ROOT / "var" / "torch_extensions").mkdir(parents=True, exist_ok=True)
-    started = Fleet(OMP_NUM_THREADS="1")
-    yield started
-    started.end()
+def house(transactional_db: None) -> Iterator[Fleet]:
+    """A stopped rank is noticed after 5 s, or ten of the longest step where the machine is busy."""
+    fleet = Fleet(
+        OMP_NUM_THREADS="1",
+        TEST_BROKER_URL="filesystem://",
+        PLUMBLINE_JOB_LEASE_SECONDS="20",
+        PLUMBLINE_RUN_STEP_SILENCE_SECONDS="5",
+    )
+    fleet.manage("tick")
+    fleet.manage("worker", "--concurrency=1")
+    yield fleet
+    fleet.end()
 
 
 @pytest.fixture
-def tiny(cast, tmp_path):
-    """The tiny model, registered."""
-    folder = tmp_path / "tiny"
-    subprocess.run([sys.executable, "-m", "training.engine.tiny", str(folder)], check=True, cwd=ROOT)
-    return make_version(cast.project, artifact=str(folder), digest=artifact_digest(folder), files=digest_tree(folder))
-
-
-@pytest.fixture
-def sft_run(transactional_db, tiny, make_snapshot, start):
-    snapshot = make_snapshot(sft_train=24)
-    path = Path(snapshot.folder) / "sft_train.jsonl"
-    write_jsonl(path, sft_rows(24))
-    snapshot.files["sft_train.jsonl"]["sha256"] = sha256_file(path)
-    type(snapshot).objects.filter(pk=snapshot.pk).delete()
-    snapshot.pk = None
-    snapshot.save()
+def sft_run(transactional_db: None, cast: Any, make_snapshot: Any, start: Any, tmp_path: Path) -> Any:
     return start(
         "sft",
-        base=tiny,
-        snapshot=snapshot,
-        hyperparameters={"max_steps": STEPS, "lora_r": 0, "learning_rate": 3e-3, "dtype": "float32"},
-        parallelism={"world_size": 2, "zero_stage": 2, "device": "cpu", "threads": 1},
+        base=tiny_version(cast.project, tmp_path / "tiny"),
+        snapshot=make_snapshot(sft_train=rows()),
+        hyperparameters={**QUICK, "max_steps": STEPS},
+        parallelism=TWO_RANKS,
         checkpoint={"every_steps": EVERY},
         model_slug="house",
     )
 
 
-def ranks(job):
-    """The two processes that train, not their launcher."""
-    return [process for process in processes.of_job(job) if any("--local_rank" in word for word in process.cmdline())]
+def left_alone(sft_run: Any, folder: Path) -> Path:
+    """The same run by hand, to its end."""
+    folder.mkdir()
+    shutil.copy(Path(sft_run.folder) / "spec.json", folder)
+    shutil.copytree(Path(sft_run.folder) / "data", folder / "data")
+    assert runs.start(folder).wait(PATIENCE) == 0
+    return folder
 
 
-def test_a_run_survives_the_death_of_a_rank_and_ends_once(sft_run, fleet):
-    """SFT on two ranks with ZeRO-2. One is killed after the first checkpoint; the next supervisor goes on from there."""
+def strike(job: Any, folder: Path, number: signal.Signals) -> psutil.Process:
+    """Send it to the second rank as soon as this attempt has left a checkpoint and goes on."""
+    before = newest_checkpoint(folder)
+    wait_for(lambda: newest_checkpoint(folder) > before, PATIENCE)
+    victim: psutil.Process = ranks(job)[1]
+    victim.send_signal(number)
+    return victim
+
+
+def test_a_killed_and_a_stopped_rank_change_nothing_of_what_is_learned(
+    house: Fleet, sft_run: Any, tmp_path: Path
+) -> None:
+    """SFT on two ranks with ZeRO-2. Both times nobody lends a hand, and the weights are those of a run left alone, bit for bit."""
     job, folder = sft_run.job, Path(sft_run.folder)
-    first = fleet.supervise(job)
-    wait_for(lambda: list(folder.glob("checkpoints/step-*/manifest.json")), PATIENCE)
-    victims = wait_for(lambda: found if len(found := ranks(job)) == 2 else None)
-    os.kill(victims[1].pid, signal.SIGKILL)
-    wait_for(lambda: state_of(job) != "running", PATIENCE)
-    assert state_of(job) == "queued", "the death of a rank is no failure of the run"
-    assert list(processes.of_job(job)) == [], "nothing of the first attempt lives on"
-    first.wait(timeout=60)
-    fleet.supervise(job)
+    strike(job, folder, signal.SIGKILL)
+    wait_for(lambda: error_of(job) == "process_gone", PATIENCE)
+
+    stopped = strike(job, folder, signal.SIGSTOP)
+    wait_for(lambda: error_of(job) == "silent", PATIENCE)
+    job.refresh_from_db()
+    assert "rank 1 stopped" in job.error["message"]
+    assert "goes on from its newest checkpoint" in job.error["hint"]
+    gone = not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE
+    assert gone, "a stopped process dies of KILL alone"
+
     wait_for(lambda: state_of(job) in ("succeeded", "failed"), PATIENCE)
     job.refresh_from_db()
-    sft_run.refresh_from_db()
-    assert job.state == "succeeded", job.error
+    assert (job.state, job.attempt) == ("succeeded", 3), job.error
     assert (job.result["launcher"], job.result["world_size"], job.result["zero_stage"]) == ("deepspeed", 2, 2)
-    assert JobEvent.objects.filter(job=job, kind="phase", data__name="resumed").count() == 1
-    losses = curves(sft_run)["loss"]
-    assert [step for step, _loss in losses] == list(range(1, STEPS + 1)), "every step once"
-    assert losses[-1][1] < losses[0][1]
+    assert JobEvent.objects.filter(job=job, kind="phase", data__name="resumed").count() == 2
+    assert list(processes.of_job(job)) == []
+
+    calm = left_alone(sft_run, tmp_path / "calm")
+    learned = curves(sft_run)["loss"]
+    assert [step for step, _loss in learned] == list(range(1, STEPS + 1)), "every step once"
+    assert dict(learned) == runs.losses(calm)
     version = ModelVersion.objects.get(model__slug="house")
-    assert sft_run.output == version
+    assert version.files["model.safetensors"] == runs.result(calm)["artifact"]["files"]["model.safetensors"]
     assert artifact_digest(Path(version.artifact)) == version.digest
+    sft_run.refresh_from_db()
+    assert sft_run.output == version

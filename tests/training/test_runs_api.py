@@ -6,6 +6,7 @@ import pytest
 
 from ground import clock
 from jobs.models import JobEvent
+from training.engine.methods import METHODS
 from training.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +130,8 @@ def test_a_run_is_cancelled_by_the_api(cast, api, paths, run):
 
 def test_every_setting_of_every_method_is_documented(cast, api):
     methods = {row["method"]: row for row in api(cast.bob).get("/api/v1/methods").json()}
-    assert set(methods) == {"import", "generate", "sft", "reward", "dpo", "evaluate"}
+    assert set(methods) == set(METHODS)
+    assert {"sft", "reward", "dpo", "kto", "grpo", "rloo", "ppo"} <= set(methods)
     beta = next(setting for setting in methods["dpo"]["hyperparameters"] if setting["name"] == "beta")
     assert (beta["type"], beta["default"], beta["above"]) == ("float", 0.1, 0.0)
     assert all(setting["help"] for row in methods.values() for setting in row["hyperparameters"])
