@@ -4,20 +4,24 @@ The claim's lock is one of three walls (lock, lease token, constraints), each of
 others go as well, here in the proof's own process and database, never in the product.
 """
 
+import re
+
 from django.db import connection
 
 from config.wsgi import application
 
 LOCK = " FOR UPDATE OF s SKIP LOCKED"
-TOKEN = "AND state = 1 AND actor_id + 0 = %(actor)s::bigint AND lease_token = %(token)s::uuid"
+TOKEN = re.compile(
+    r"(s\.)?state \+ 0=1 AND COALESCE\((s\.)?actor_id,0\)=%\(me\)s::bigint AND lease_token=%\(token\)s::uuid"
+)
 
 
 def break_claims() -> None:
     from annotation import dialect
 
-    for name in ("CLAIM_SQL", "SUBMIT_SQL", "SUBMIT_AND_CLAIM_SQL"):
+    for name in ("CLAIM_SQL", "SUBMIT_SQL", "SUBMIT_AND_CLAIM_SQL", "ANSWER_HANDED_SQL"):
         sql = getattr(dialect, name)
-        unlocked = sql.replace(LOCK, "").replace(TOKEN, "AND state IN (1, 2)")
+        unlocked = TOKEN.sub("s.state IN (1,2)", sql.replace(LOCK, ""))
         if unlocked == sql:
             raise RuntimeError(f"{name} reads otherwise than this module expects")
         setattr(dialect, name, unlocked)

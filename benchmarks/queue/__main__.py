@@ -8,13 +8,18 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.queue import machine
 from benchmarks.queue.client import Connection, Measured, measure
 from benchmarks.queue.workers import annotate, insert
 
+if TYPE_CHECKING:
+    from benchmarks.queue.seed import Seeded
+
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 CROWDS = (1, 8, 32)
+PARTS = ("annotate", "manage", "bulk")
 OVERLAP = 3
 HISTORY = 50_000
 MOST_EXPORTED = 300_000
@@ -26,28 +31,33 @@ class Row:
     what: str
     annotators: int
     measured: Measured
-    cpu_ms: float
+    web_ms: float
+    database_ms: float
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.web_ms + self.database_ms
 
     def line(self) -> str:
         run = self.measured
         return (
             f"{self.what:<28}{self.annotators:>5}{run.per_second:>10.0f}{run.percentile(0.5):>9.1f}"
-            f"{run.percentile(0.95):>9.1f}{self.cpu_ms:>9.2f}"
+            f"{run.percentile(0.95):>9.1f}{self.web_ms:>9.2f}{self.database_ms:>9.2f}"
         )
 
 
-HEAD = f"{'':<28}{'who':>5}{'per s':>10}{'p50 ms':>9}{'p95 ms':>9}{'CPU ms':>9}"
+HEAD = f"{'':<28}{'who':>5}{'per s':>10}{'p50 ms':>9}{'p95 ms':>9}{'web CPU':>9}{'db CPU':>9}"
 
 
 def run(what: str, port: int, server: int, workers: list[AsyncIterator[None]], seconds: float) -> Row:
     """Warm up a moment, measure, and say what web and database spent on each request."""
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     loop.run_until_complete(measure(workers, seconds=min(1.0, seconds / 3)))
-    processes = machine.children_of(server) + machine.postgres_processes()
-    before = machine.cpu_seconds(processes)
+    sides = (machine.children_of(server), machine.backends_of(os.environ["DATABASE_URL"]))
+    before = [machine.cpu_seconds(side) for side in sides]
     measured = loop.run_until_complete(measure(workers, seconds=seconds))
-    spent = machine.cpu_seconds(processes) - before
-    row = Row(what, len(workers), measured, 1000 * spent / len(measured.milliseconds))
+    spent = [machine.cpu_seconds(side) - was for side, was in zip(sides, before, strict=True)]
+    row = Row(what, len(workers), measured, *(1000 * seconds / len(measured.milliseconds) for seconds in spent))
     print(row.line(), flush=True)
     return row
 
@@ -75,27 +85,25 @@ def floor(seconds: float, repeat: int) -> dict[int, list[Row]]:
         }
 
 
-def product(name: str, size: int, seconds: float, repeat: int) -> tuple[dict[int, list[Row]], Row]:
+def product(name: str, seeded: "Seeded", size: int, options: argparse.Namespace) -> tuple[dict[int, list[Row]], Row]:
     """The annotate loop of 1, 8 and 32 people, and of one who did 50,000 of the project's tasks already."""
-    from benchmarks.queue.seed import seed_history, seed_project, seed_tasks
+    from benchmarks.queue.seed import seed_history
 
-    seeded = seed_project(f"bench-{name}", max(CROWDS) + 1)
-    seed_tasks(seeded, size, OVERLAP)
     with machine.web("config.wsgi:application") as (port, server):
         rows = {
             crowd: [
-                run(f"annotate, {name} tasks", port, server, _annotators(port, seeded, crowd), seconds)
-                for _ in range(repeat)
+                run(f"annotate, {name} tasks", port, server, _annotators(port, seeded, crowd), options.seconds)
+                for _ in range(options.repeat)
             ]
             for crowd in CROWDS
         }
         done = min(HISTORY, size // 2)
         seed_history(seeded, seeded.annotators[-1], done)
         old = [annotate(Connection("127.0.0.1", port, seeded.tokens[-1]), seeded.project.slug)]
-        return rows, run(f"the same, {done} done already", port, server, old, seconds)
+        return rows, run(f"the same, {done} done already", port, server, old, options.seconds)
 
 
-def _annotators(port: int, seeded: "Seeded", crowd: int) -> list[AsyncIterator[None]]:  # type: ignore[name-defined]  # noqa: F821
+def _annotators(port: int, seeded: "Seeded", crowd: int) -> list[AsyncIterator[None]]:
     return [annotate(Connection("127.0.0.1", port, token), seeded.project.slug) for token in seeded.tokens[:crowd]]
 
 
@@ -104,12 +112,13 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=6.0, help="length of each run")
     asked.add_argument("--repeat", type=int, default=3, help="runs of each kind; medians are reported")
     asked.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    asked.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     asked.add_argument("--bulk", type=int, default=0, help="records imported (default: the largest size)")
     options = asked.parse_args()
     url = machine.server_url()
     if not url.startswith("postgres"):
         sys.exit("bench-queue measures PostgreSQL: set DATABASE_URL=postgres://user@host:5432/postgres")
-    with machine.own_database(url, "plumbline_bench") as own:
+    with machine.own_database(url, f"{machine.database_of(url)}_bench") as own:
         os.environ.update(DATABASE_URL=own, DJANGO_SETTINGS_MODULE="config.settings", PLUMBLINE_LOG="WARNING")
         with tempfile.TemporaryDirectory() as var:
             os.environ["PLUMBLINE_VAR"] = var
@@ -122,30 +131,65 @@ def measure_all(options: argparse.Namespace) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    print(HEAD)
-    under = floor(options.seconds, options.repeat)
-    measured = {name: product(name, SIZES[name], options.seconds, options.repeat) for name in options.sizes}
-    found = {name: rows for name, (rows, _old) in measured.items()}
-    old = measured[options.sizes[-1]][1]
-    bulk = measure_bulk(options.bulk or SIZES[options.sizes[-1]])
-    most = max(CROWDS)
-    largest = found[options.sizes[-1]][most]
-    print(
-        json.dumps(
-            {
-                "annotations_per_s": round(middle([row.measured.per_second for row in largest])),
-                "floor_requests_per_s": round(middle([row.measured.per_second for row in under[most]])),
-                "cpu_ms_per_annotation": round(middle([row.cpu_ms for row in largest]), 2),
-                "p95_ms": {
-                    name: round(middle([row.measured.percentile(0.95) for row in rows[most]]), 1)
-                    for name, rows in found.items()
-                },
-                "veteran_p95_ms": round(old.measured.percentile(0.95), 1),
-                **bulk,
-                "annotators": most,
-            }
-        )
-    )
+    from benchmarks.queue.seed import seed_project, seed_tasks
+
+    found: dict[str, Any] = {}
+    if "annotate" in options.parts:
+        print(HEAD)
+    under = floor(options.seconds, options.repeat) if "annotate" in options.parts else {}
+    measured = {}
+    for name in options.sizes if {"annotate", "manage"} & set(options.parts) else ():
+        seeded = seed_project(f"bench-{name}", max(CROWDS) + 1)
+        seed_tasks(seeded, SIZES[name], OVERLAP)
+        if "annotate" in options.parts:
+            measured[name] = product(name, seeded, SIZES[name], options)
+        if "manage" in options.parts:
+            found.setdefault("manage", {})[name] = manage(name, seeded, SIZES[name])
+    if measured:
+        found |= in_figures(measured, under)
+    if "bulk" in options.parts:
+        found |= measure_bulk(options.bulk or SIZES[options.sizes[-1]])
+    print(json.dumps({**found, "annotators": max(CROWDS)}))
+
+
+def in_figures(measured: dict[str, tuple[dict[int, list[Row]], Row]], under: dict[int, list[Row]]) -> dict[str, Any]:
+    """Of the largest crowd at the largest size; p95 at every size."""
+    rows, old = list(measured.values())[-1]
+    largest, most = rows[max(CROWDS)], max(CROWDS)
+    return {
+        "annotations_per_s": round(middle([row.measured.per_second for row in largest])),
+        "floor_requests_per_s": round(middle([row.measured.per_second for row in under[most]])),
+        "cpu_ms_per_annotation": round(middle([row.cpu_ms for row in largest]), 2),
+        "p95_ms": {
+            name: round(middle([row.measured.percentile(0.95) for row in rows[most]]), 1)
+            for name, (rows, _old) in measured.items()
+        },
+        "veteran_p95_ms": round(old.measured.percentile(0.95), 1),
+    }
+
+
+def manage(name: str, seeded: "Seeded", size: int) -> dict[str, Any]:
+    """What a manager of so many tasks waits for."""
+    from benchmarks.queue import managing
+
+    searchable = managing.searchable_per_s(size)
+    print(f"{name} tasks made searchable: {searchable:.0f} per s", flush=True)
+    with machine.web("config.wsgi:application") as (port, _server):
+        browsed = managing.browse(seeded, port)
+        for what, milliseconds in browsed.items():
+            print(f"{name} tasks, {what:<28}{milliseconds:>9.1f} ms", flush=True)
+        shown = managing.pages(seeded)
+        for what, (first, later) in shown.items():
+            print(f"{name} tasks, page {what:<23}{first:>9.1f} ms, then {later:.1f}", flush=True)
+        edited = managing.edited_per_s(seeded, port)
+        print(f"{name} tasks, change of priority: {edited:.0f} per s", flush=True)
+    return {
+        "searchable_per_s": round(searchable),
+        "slowest_look_ms": round(max(browsed.values()), 1),
+        "slowest_page_ms": round(max(later for _first, later in shown.values()), 1),
+        "slowest_first_page_ms": round(max(first for first, _later in shown.values()), 1),
+        "edited_per_s": round(edited),
+    }
 
 
 def measure_bulk(count: int) -> dict[str, float]:

@@ -37,17 +37,19 @@ def idle_pss_mb() -> float:
 def import_per_s(count: int, overlap: int) -> float:
     """Records a second, from the first byte sent until the job is done; every index of the product is in place."""
     seeded = seed_project(f"bench-import-{overlap}", 0)
+    token = seeded.manager_token
     with tempfile.TemporaryDirectory() as folder, machine.web("config.wsgi:application") as (port, _web), worker():
         path = Path(folder) / "tasks.jsonl"
         with path.open("w") as stream:
             stream.writelines(_lines(count))
         began = time.perf_counter()
-        row = _ask(port, seeded, "POST", _import_url(seeded, overlap), path)
+        with path.open("rb") as lines:
+            row = machine.ask(port, token, "POST", _import_url(seeded, overlap), lines, "application/x-ndjson")
         while row["finished_at"] is None:
             if time.perf_counter() - began > PATIENCE:
                 raise RuntimeError(f"the import is not done after {PATIENCE} s: {row}")
             time.sleep(0.2)
-            row = _ask(port, seeded, "GET", f"/api/v1/projects/{seeded.project.slug}/imports/{row['id']}")
+            row = machine.ask(port, token, "GET", f"/api/v1/projects/{seeded.project.slug}/imports/{row['id']}")
         seconds = time.perf_counter() - began
     if row["made"] != count:
         raise RuntimeError(f"{count} lines made {row['made']} tasks")
@@ -64,19 +66,6 @@ def _lines(count: int) -> Iterator[str]:
 def _import_url(seeded: Seeded, overlap: int) -> str:
     options = "&".join(f"options={option}" for option in OPTIONS)
     return f"/api/v1/projects/{seeded.project.slug}/imports?template=labels&overlap={overlap}&{options}"
-
-
-def _ask(port: int, seeded: Seeded, method: str, path: str, body: Path | None = None) -> dict:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-    headers = {"Authorization": f"Bearer {seeded.manager_token}"}
-    if body is not None:
-        headers |= {"Content-Type": "application/x-ndjson", "Content-Length": str(body.stat().st_size)}
-    connection.request(method, path, body=body.open("rb") if body else None, headers=headers)
-    answer = connection.getresponse()
-    said = json.loads(answer.read())
-    if answer.status >= 300:
-        raise RuntimeError(f"{method} {path}: {answer.status} {said}")
-    return dict(said)
 
 
 def export(count: int) -> tuple[float, float]:

@@ -1,6 +1,8 @@
 """Processes under measurement: a database of its own, web servers, and what they cost."""
 
 import getpass
+import http.client
+import json
 import os
 import signal
 import socket
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -21,6 +24,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 def server_url() -> str:
     """The PostgreSQL server to measure on: DATABASE_URL, else the local one under one's own name."""
     return os.environ.get("DATABASE_URL") or f"postgres://{getpass.getuser()}@127.0.0.1:5432/postgres"
+
+
+def database_of(url: str) -> str:
+    return urlsplit(url).path.lstrip("/")
 
 
 @contextmanager
@@ -74,6 +81,23 @@ def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"nothing listens on port {port}")
 
 
+def ask(
+    port: int, token: str, method: str, path: str, body: Any = None, kind: str = "application/json"
+) -> dict[str, Any]:
+    """One request of the API; a body is a file or bytes. Errors: RuntimeError with the server's words."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+    if hasattr(body, "fileno"):
+        headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
+    connection.request(method, path, body=body, headers=headers)
+    answer = connection.getresponse()
+    said = json.loads(answer.read())
+    connection.close()
+    if answer.status >= 300:
+        raise RuntimeError(f"{method} {path}: {answer.status} {said}")
+    return dict(said)
+
+
 def cpu_seconds(pids: list[int]) -> float:
     """User and system time of living processes."""
     return sum(_cpu_of(pid) for pid in pids)
@@ -89,23 +113,25 @@ def _cpu_of(pid: int) -> float:
 
 def children_of(parent: int) -> list[int]:
     """The process and all below it."""
-    parents = {pid: ppid for pid, ppid, _name in _processes()}
+    parents = dict(_processes())
     found = [parent]
     for pid in found:
         found += [child for child, ppid in parents.items() if ppid == pid]
     return found
 
 
-def postgres_processes() -> list[int]:
-    return [pid for pid, _ppid, name in _processes() if name == "postgres"]
+def backends_of(url: str) -> list[int]:
+    """Processes of the database server that serve the database of `url`; others may serve somebody else."""
+    with psycopg.connect(url) as server:
+        asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return [pid for (pid,) in server.execute(asked)]
 
 
-def _processes() -> Iterator[tuple[int, int, str]]:
+def _processes() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(FileNotFoundError, ProcessLookupError):
-                head, _bracket, rest = (folder / "stat").read_text().rpartition(")")
-                yield int(folder.name), int(rest.split()[1]), head.partition("(")[2]
+                yield int(folder.name), int((folder / "stat").read_text().rpartition(")")[2].split()[1])
 
 
 def pss_mb(pids: list[int]) -> float:

@@ -1,0 +1,1 @@
+"""What the labeling page costs its reader."""
