@@ -69,13 +69,13 @@ def _pieces(text: str, language: str) -> list[tuple[str, str]] | None:
     runs: list[tuple[str, str]] = []
     until = time.thread_time() + MOST_SECONDS
     for _at, kind, value in _lexer(language).get_tokens_unprocessed(text):
+        if time.thread_time() > until:
+            return None
         class_ = _class_of(kind)
         if runs and (runs[-1][0] == class_ or value.isspace()):
             runs[-1] = (runs[-1][0], runs[-1][1] + value)
         else:
             runs.append((class_, value))
-            if time.thread_time() > until:
-                return None
     return runs
 
 

@@ -115,7 +115,7 @@ def test_watching_ends_when_asked(keeper):
         threading.Timer(0.3, keeper.over.set).start()
         began = time.monotonic()
         keeper.watch()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_runs_of_this_folder_end_and_those_of_another_stay(tmp_path):

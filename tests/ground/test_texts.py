@@ -1,17 +1,19 @@
 """Code in colours, formulas, and characters nobody sees: the text stays what it is, and nothing in it can act."""
 
+import itertools
 import subprocess
 import sys
-import time
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ground.characters import escape_code, escape_text, language_of
-from ground.highlighting import CLASSES, LANGUAGES, LONGEST, highlight
+from ground.highlighting import CLASSES, LANGUAGES, LONGEST, MOST_SECONDS, highlight
 from ground.mathematics import to_mathml
 from ground.rendering import render_code, render_json, render_markdown, render_plain
+from tests.ground.effort import effort, effort_of_prose
 from tests.ground.test_rendering import Inventory
 
 MATHML = {
@@ -142,9 +144,7 @@ def test_no_mixture_of_tex_gets_out_of_its_element(pieces):
     ids=lambda text: text[:6],
 )
 def test_a_text_full_of_dollars_is_done_in_a_moment(text):
-    started = time.thread_time()
-    render_markdown(text)
-    assert time.thread_time() - started < 5
+    assert effort(lambda: render_markdown(text)) < 50 * effort_of_prose()
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,18 @@ SLOW += ["\n \n\t" * 5_000, "\\" * 20_000, "a(b" * 6_000, "#if\n" * 5_000]
 )
 def test_no_language_takes_long_over_hostile_code(language):
     """20,000 line ends kept the lexer for C busy for 20 s before runs were left in one colour."""
+    usual = effort(lambda: highlight(("def f(x):\n    return x + 1  # go\n" * 400)[:LONGEST], "python"), repeat=3)
+    most = max(50 * usual, 2 * MOST_SECONDS)
     for text in SLOW:
-        started = time.thread_time()
-        highlight(text[:LONGEST], language)
-        assert time.thread_time() - started < 2, (language, text[:6])
+        assert effort(partial(highlight, text[:LONGEST], language)) < most, (language, text[:6])
+
+
+def test_time_runs_out_also_over_code_of_a_single_class(monkeypatch):
+    """All of this is one class, so no run ends: 2.2 s of JavaScript went by before anybody looked at the clock again."""
+    readings = itertools.count(step=0.1)
+    monkeypatch.setattr("ground.highlighting.time.thread_time", lambda: next(readings))
+    highlight("'\\" * 1_000, "javascript")
+    assert MOST_SECONDS < next(readings) < MOST_SECONDS + 0.5
 
 
 def test_code_of_no_known_language_or_of_great_length_stays_in_one_colour():
@@ -236,10 +244,8 @@ def test_long_plain_text_in_parts_is_the_text(text):
 
 def test_a_megabyte_is_rendered_at_once_and_in_parts():
     text = "A line of a very long report, with nothing special in it.\n" * 18_000
-    started = time.thread_time()
-    page = Inventory(render_plain(text))
-    assert time.thread_time() - started < 3
-    assert len(page.of("div")) > 50
+    assert effort(lambda: render_plain(text)) < 50 * effort_of_prose()
+    assert len(Inventory(render_plain(text)).of("div")) > 50
 
 
 @pytest.mark.parametrize(
