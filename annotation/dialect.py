@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.data import Answer, Claim, Content
@@ -32,7 +32,7 @@ from annotation.models import (
     Standing,
     Task,
 )
-from ground.dialect import is_postgresql
+from ground.dialect import drop_broken_connection, is_postgresql, trust_connection
 from jobs.models import Outbox
 
 # `gate` holds one row and is read before any slot is picked: it forces the submit to happen before the claim. Without it the two
@@ -204,10 +204,16 @@ def answer_handed(
     """`submit_and_claim` where the access token (its key) is live and carries the scope, and the task is neither archived nor
     under another schema by now.
 
-    Only for PostgreSQL, where it spares the reads that would tell so before.
+    Only for PostgreSQL, where it spares the reads that would tell so before. Errors: OperationalError where the connection had
+    ended; the answer may be written then, and `submit` tells.
     """
     values = _submit_values(asker, slot_id, token, answer) | _claim_values(asker, answer.at, lease)
-    row = _one(ANSWER_HANDED_SQL, values | {"access": access_id, "scope": json.dumps([scope]), "schema": schema_id})
+    trust_connection()
+    try:
+        row = _one(ANSWER_HANDED_SQL, values | {"access": access_id, "scope": json.dumps([scope]), "schema": schema_id})
+    except OperationalError:
+        drop_broken_connection()
+        raise
     return row[1], _claim_from(row[2:])
 
 

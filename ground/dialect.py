@@ -12,6 +12,19 @@ def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
 
+def trust_connection() -> None:
+    """Spare this request the question whether its connection still stands: a round trip of its own.
+
+    For a statement that comes first and may be tried again. When it fails, `drop_broken_connection`.
+    """
+    connection.health_check_done = True
+
+
+def drop_broken_connection() -> None:
+    """After an OperationalError outside a transaction: the next statement has a connection that works."""
+    connection.close_if_unusable_or_obsolete()
+
+
 class RunDialectSQL(Operation):
     """A migration step written once for each database. Statements are separate strings; an empty list means nothing to do."""
 

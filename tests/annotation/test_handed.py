@@ -3,8 +3,9 @@
 import json
 from datetime import timedelta
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiToken
@@ -50,6 +51,29 @@ def test_an_answer_and_the_next_task_are_one_statement(bob, slot):
     second, made = statements(bob, first.json()["next"], key="k2")
     assert (second.status_code, len(made)) == (200, 1)
     assert Annotation.objects.filter(counted=True).count() == 2
+
+
+def test_whether_the_connection_stands_is_not_asked_first(bob, slot, monkeypatch):
+    asked = []
+    monkeypatch.setattr(type(connections["default"]), "is_usable", lambda self: asked.append(1) or True)
+    connection.health_check_done = False  # as Django leaves it for the next request
+    assert send(bob, slot).status_code == 200
+    assert asked == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_over_a_connection_that_ended_is_written_once(bob, slot):
+    connection.ensure_connection()
+    with psycopg.connect(**psycopg_parameters(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    connection.health_check_done = False
+    assert send(bob, slot).status_code == 200
+    assert Annotation.objects.filter(counted=True).count() == 1
+
+
+def psycopg_parameters():
+    wanted = ("host", "port", "dbname", "user", "password")
+    return {name: value for name, value in connection.get_connection_params().items() if name in wanted}
 
 
 def test_the_quick_way_and_the_slow_way_say_the_same(bob, slot):

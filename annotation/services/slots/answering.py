@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Actor
@@ -90,7 +90,7 @@ def answer_handed(
             scope=scope,
             schema_id=slot.task.schema_id,
         )
-    except (Invalid, IntegrityError):
+    except (Invalid, IntegrityError, OperationalError):
         return None
     if done is None:
         return None
