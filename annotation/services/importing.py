@@ -1,7 +1,7 @@
 """Importing tasks from a file: received as a stream, read by a job in pieces, each of which is there whole or not at all."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -21,6 +21,7 @@ from ground import clock
 from ground.dialect import is_postgresql
 from ground.errors import Conflict, Forbidden, Gone, Invalid
 from ground.ids import new_public_id
+from ground.threads import database_threads
 from jobs.errors import JobError, LeaseLost
 from jobs.models import Job
 from jobs.services import renew, request_cancel, submit
@@ -171,7 +172,7 @@ def _commit_all(
             _heed_cancel(job)
             yield _commit(row, chunk, report)
         return
-    with ThreadPoolExecutor(max_workers=2) as writers:
+    with database_threads(2) as writers:
         before: Future[set[Lane]] | None = None
         names: set[str] = set()
         for chunk in chunks:
@@ -179,7 +180,7 @@ def _commit_all(
             mine = {task.external_id for task in chunk.tasks if task.external_id}
             if before is not None and (names & mine):
                 wait([before])
-            now = writers.submit(_commit_beside, row, chunk, report, before)
+            now = writers.submit(_commit, row, chunk, report, before)
             if before is not None:
                 yield before.result()
             else:
@@ -187,13 +188,6 @@ def _commit_all(
             before, names = now, mine
         if before is not None:
             yield before.result()
-
-
-def _commit_beside(row: TaskImport, chunk: Chunk, report: Report, before: "Future[set[Lane]] | None") -> set[Lane]:
-    try:
-        return _commit(row, chunk, report, before)
-    finally:
-        connection.close()
 
 
 class _GiveWay(Exception):

@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 
-import psycopg
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +11,7 @@ from accounts.models import ApiToken
 from annotation import handed
 from annotation.models import Annotation, Schema, Task
 from ground import clock
+from tests.annotation.server import end_connection
 
 pytestmark = [
     pytest.mark.django_db,
@@ -63,17 +63,10 @@ def test_whether_the_connection_stands_is_not_asked_first(bob, slot, monkeypatch
 
 @pytest.mark.django_db(transaction=True)
 def test_an_answer_over_a_connection_that_ended_is_written_once(bob, slot):
-    connection.ensure_connection()
-    with psycopg.connect(**psycopg_parameters(), autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    end_connection()
     connection.health_check_done = False
     assert send(bob, slot).status_code == 200
     assert Annotation.objects.filter(counted=True).count() == 1
-
-
-def psycopg_parameters():
-    wanted = ("host", "port", "dbname", "user", "password")
-    return {name: value for name, value in connection.get_connection_params().items() if name in wanted}
 
 
 def test_the_quick_way_and_the_slow_way_say_the_same(bob, slot):
