@@ -17,7 +17,7 @@ def trust_connection() -> None:
 
     For a statement that comes first and may be tried again. When it fails, `drop_broken_connection`.
     """
-    connection.health_check_done = True
+    connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
 
 
 def drop_broken_connection() -> None:

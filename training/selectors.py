@@ -20,7 +20,7 @@ from training import preflight
 from training.data import Judge, Origin, Phase, Sample
 from training.engine.fields import describe
 from training.engine.files import read_jsonl
-from training.engine.hyperparameters.shared import default_rates
+from training.engine.hyperparameters.shared import default_checkpointing, default_rates
 from training.engine.methods import METHODS, Method
 from training.engine.spec import CheckpointPolicy, Parallelism
 from training.methods import OFFERS
@@ -183,8 +183,11 @@ def _with_defaults(engine: Method) -> list[dict[str, Any]]:
     rows = describe(engine.settings)
     if not engine.is_trained:
         return rows
-    rates = {"default_by_size": default_rates(engine.settings)}
-    return [{**row, **(rates if row["name"] == "learning_rate" else {})} for row in rows]
+    by_size = {
+        "learning_rate": default_rates(engine.settings),
+        "activation_checkpointing": default_checkpointing(engine.settings),
+    }
+    return [{**row, **({"default_by_size": by_size[row["name"]]} if row["name"] in by_size else {})} for row in rows]
 
 
 def methods() -> list[dict[str, Any]]:

@@ -264,7 +264,7 @@ class SettingOut(serializers.Serializer[Any]):
     choices = serializers.ListField(required=False)
     default_by_size = serializers.ListField(
         required=False,
-        help_text="from_parameters, with_adapters, all_weights: what null stands for, by the base's size",
+        help_text="what null stands for, by the base's size: from_parameters, and with_adapters and all_weights, or on",
     )
 
 

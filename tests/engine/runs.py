@@ -180,3 +180,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 400.0) -> None:
         if time.monotonic() > end:
             raise TimeoutError("the run did not get there")
         time.sleep(0.05)
+
+
+def hollow_model(folder: Path, parameters: int) -> Path:
+    """Files of a model that say that it has so many parameters, and hold none of them."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 9}))
+    weight = {"dtype": "F32", "shape": [parameters], "data_offsets": [0, 4 * parameters]}
+    header = json.dumps({"w": weight}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    return folder

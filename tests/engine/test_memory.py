@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.engine.runs import ROOT, events, losses, make_run, sft_rows
+from tests.engine.runs import ROOT, events, hollow_model, losses, make_run, sft_rows
 from training.engine.errors import EngineError
 from training.engine.files import RunDir
-from training.engine.memory import load_fitted, smaller, step_down
+from training.engine.memory import load_fitted, settled, smaller, step_down
 
 FULL = EngineError("out_of_memory", "No room.", "Lower batch_size.")
 ROOM_MB = 250
@@ -115,3 +115,17 @@ def test_a_real_lack_of_memory_ends_in_the_same_losses(tmp_path: Path, tiny: Pat
     assert [row["name"] for row in events(tight.root, "warning")] == ["smaller_micro_batch"] * (len(states) - 1)
     assert losses(tight.root) == pytest.approx(losses(roomy.root), rel=1e-5)
     assert len(losses(tight.root)) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "stated", "decided"),
+    [(10**9 - 1, None, False), (10**9, None, True), (10**9, False, False), (1000, True, True)],
+)
+def test_large_models_compute_activations_again_unless_told(
+    tmp_path: Path, parameters: int, stated: bool | None, decided: bool
+) -> None:
+    base = hollow_model(tmp_path / "base", parameters)
+    spec = load_fitted(run(tmp_path / "run", base, activation_checkpointing=stated))
+    after = settled(spec)
+    assert after.hyperparameters.activation_checkpointing is decided
+    assert after.sha256 == spec.sha256, "checkpoints of other attempts still fit"

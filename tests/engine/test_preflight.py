@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,9 @@ def test_activations_by_hand() -> None:
     )
     lean = memory(spec(activation_checkpointing=True), MODEL, READ, GPU)["activations"]
     assert lean == 160 * (2 * 10 * 2 + 260 * 2 + 1000)
+    large = replace(MODEL, parameters=10**9)
+    assert memory(spec(), large, READ, GPU)["activations"] == lean, "from a billion parameters on"
+    assert memory(spec(activation_checkpointing=False), large, READ, GPU)["activations"] == 160 * 2040
 
 
 def test_operations_and_steps_by_hand() -> None:

@@ -1,10 +1,10 @@
 """What an empty setting stands for, shown before a run and told by the API."""
 
-import json
-
 import pytest
 
+from tests.engine.runs import hollow_model
 from tests.factories import make_version
+from training.forms.runs import NewRunForm
 
 pytestmark = pytest.mark.django_db
 
@@ -14,14 +14,7 @@ def sized(cast, tmp_path):
     """`sized(parameters)`: a base whose file says that it has so many; it holds none of them."""
 
     def make(parameters):
-        folder = tmp_path / str(parameters)
-        folder.mkdir()
-        (folder / "config.json").write_text(json.dumps({"hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 9}))
-        header = json.dumps(
-            {"w": {"dtype": "F32", "shape": [parameters], "data_offsets": [0, 4 * parameters]}}
-        ).encode()
-        (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-        return make_version(cast.project, artifact=str(folder))
+        return make_version(cast.project, artifact=str(hollow_model(tmp_path / str(parameters), parameters)))
 
     return make
 
@@ -58,4 +51,14 @@ def test_the_api_tells_what_null_stands_for(cast, api):
         (10**9, 2e-4, 2e-5),
         (13 * 10**9 + 1, 1e-4, 1e-5),
     ]
+    (memory,) = [row for row in methods["sft"]["hyperparameters"] if row["name"] == "activation_checkpointing"]
+    assert memory["default_by_size"] == [{"from_parameters": 0, "on": False}, {"from_parameters": 10**9, "on": True}]
     assert not [row for row in methods["generate"]["hyperparameters"] if "default_by_size" in row]
+
+
+@pytest.mark.parametrize(("said", "asked"), [("", None), ("True", True), ("False", False)])
+def test_the_page_asks_for_checkpointing_only_where_it_was_decided(cast, sized, said, asked):
+    values = {"base": sized(135).public_id, "seed": "0", "hp_activation_checkpointing": said}
+    form = NewRunForm("sft", cast.project, values)
+    form.is_valid()
+    assert form.asked()["hyperparameters"].get("activation_checkpointing") is asked

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from training.engine.errors import EngineError
 from training.engine.files import RunDir, write_json
+from training.engine.hyperparameters.shared import checkpoints_activations
 from training.engine.methods import METHODS
+from training.engine.preflight.size import size_of_trained
 from training.engine.spec import Spec, load
 
 
@@ -22,6 +24,15 @@ def load_fitted(run: RunDir) -> Spec:
     spec = load(run.spec)
     size = _known(run.micro_batch)
     return _with(spec, size) if size is not None and METHODS[spec.method].is_trained else spec
+
+
+def settled(spec: Spec) -> Spec:
+    """The spec with what depends on the size of the model decided."""
+    settings = spec.hyperparameters
+    if not METHODS[spec.method].is_trained or settings.activation_checkpointing is not None:
+        return spec
+    decided = checkpoints_activations(settings, size_of_trained(spec).parameters)
+    return replace(spec, hyperparameters=replace(settings, activation_checkpointing=decided))
 
 
 def held(*, cuda: bool) -> dict[str, float]:

@@ -16,7 +16,7 @@ from training.engine.context import Context, Outcome
 from training.engine.errors import Cancelled, EngineError, PeerLost, as_engine_error, disk_full
 from training.engine.events import EventLog, finite, peak_rss_mb
 from training.engine.files import JSON, RunDir, is_full, keep_room, make_room, write_json, write_json_once
-from training.engine.memory import load_fitted, step_down
+from training.engine.memory import load_fitted, settled, step_down
 from training.engine.methods import METHODS
 from training.engine.spec import Spec, SpecError
 
@@ -101,7 +101,7 @@ def _work(spec: Spec, run: RunDir, world: worlds.World, log: EventLog) -> Outcom
         _begin_again(run)
     world.barrier()
     _quiet()
-    context = Context(spec, run, log, world, worlds.uses_cuda(spec))
+    context = Context(settled(spec), run, log, world, worlds.uses_cuda(spec))
     if run.micro_batch.exists():
         log.emit("warning", name="smaller_micro_batch", micro_batch_size=spec.hyperparameters.micro_batch_size)
     module = importlib.import_module(METHODS[spec.method].module)

@@ -318,6 +318,9 @@ def field_of(setting: Setting) -> forms.Field:
     }
     if setting["name"] == "show_prompts":
         return forms.CharField(**common, widget=forms.Textarea(attrs={"rows": 3}))
+    if setting["type"] == "bool or null":
+        choices = [("", _("as the model's size asks")), (True, _("yes")), (False, _("no"))]
+        return forms.TypedChoiceField(choices=choices, coerce=lambda said: said == "True", empty_value=None, **common)
     if "choices" in setting:
         choices = setting["choices"]
         if isinstance(choices[0], int):

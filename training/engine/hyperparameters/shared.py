@@ -11,7 +11,7 @@ from training.engine.fields import setting
 Problems = Iterator[tuple[str, str]]
 DTYPES = ("auto", "float32", "bfloat16")
 SMALL, MIDDLE, LARGE = 10**9, 7 * 10**9, 13 * 10**9
-"""Parameters: where default learning rates change, and the size they are stated for."""
+"""Parameters: where defaults change, and the size that learning rates are stated for."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class Train:
         "auto: bfloat16 where the processor has it, else float32.",
         choices=DTYPES,
     )
-    activation_checkpointing: bool = setting(False, "Less memory for about 20 % more time.")
+    activation_checkpointing: bool | None = setting(
+        None, "Less memory for about 20 % more time; null: from a billion parameters on."
+    )
     lora_r: int = setting(
         16,
         "Rank of the adapters on all linear layers; 0 trains every weight.",
@@ -142,6 +144,12 @@ def learning_rate(settings: Train, parameters: int = MIDDLE) -> float:
     return rate * 2 if parameters < SMALL and not settings.lora_r else rate
 
 
+def checkpoints_activations(settings: Train, parameters: int) -> bool:
+    """Whether the backward pass computes activations again: as stated, else for models of a billion parameters and more."""
+    stated = settings.activation_checkpointing
+    return parameters >= SMALL if stated is None else stated
+
+
 def default_rates(shape: type[Train]) -> list[dict[str, float]]:
     """The learning rates that an empty setting stands for, by the parameters from which each holds."""
     with_adapters, all_weights = (replace(shape(), lora_r=rank) for rank in (16, 0))
@@ -153,6 +161,11 @@ def default_rates(shape: type[Train]) -> list[dict[str, float]]:
         }
         for least in (0, SMALL, LARGE + 1)
     ]
+
+
+def default_checkpointing(shape: type[Train]) -> list[dict[str, float]]:
+    """Whether an empty setting checkpoints activations, by the parameters from which each holds."""
+    return [{"from_parameters": least, "on": checkpoints_activations(shape(), least)} for least in (0, SMALL)]
 
 
 def scheduler_arguments(settings: Train) -> dict[str, float]:

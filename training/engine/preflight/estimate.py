@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from training.engine.deepspeed_config import BUCKET
 from training.engine.files import JSON
 from training.engine.hyperparameters.online import Online
-from training.engine.hyperparameters.shared import epochs
+from training.engine.hyperparameters.shared import checkpoints_activations, epochs
 from training.engine.preflight.size import Size
 from training.engine.spec import Spec
 
@@ -163,18 +163,19 @@ def _activations(spec: Spec, size: Size, work: Work, width: int) -> float:
     checkpointing one vector a layer and one layer whole. Logits in float32, with their gradient.
     """
     settings = spec.hyperparameters
+    checkpointed = checkpoints_activations(settings, size.parameters)
     rows = settings.micro_batch_size or settings.batch_size // (settings.smallest_batch * spec.parallelism.world_size)
     tokens = rows * work.sides * work.longest
     layer = (8 * size.hidden + 2 * size.key_value + 4 * size.intermediate) * width
-    layers = size.layers * size.hidden * width + layer if _checkpointed(spec) else size.layers * layer
+    layers = size.layers * size.hidden * width + layer if checkpointed else size.layers * layer
     if size.encoder:
-        layers += _beside_the_encoder(size, width, checkpointed=_checkpointed(spec))
+        layers += _beside_the_encoder(size, width, checkpointed=checkpointed)
     scores = 0 if spec.method == "reward" else size.vocabulary * (width + 2 * FLOAT)
     # Measured, not derived: with adapters every linear layer holds about its output once more.
-    beside = sum(rows for rows, _columns in size.linear) * width if settings.lora_r and not _checkpointed(spec) else 0
+    beside = sum(rows for rows, _columns in size.linear) * width if settings.lora_r and not checkpointed else 0
     if size.encoder:
         half = beside * size.encoder / size.parameters
-        read = size.encoder_layers * (size.hidden * width if _checkpointed(spec) else layer) + half
+        read = size.encoder_layers * (size.hidden * width if checkpointed else layer) + half
         return float(tokens * (layers + scores + beside - half) + rows * work.source_longest * read)
     return float(tokens * (layers + scores + beside))
 
@@ -182,10 +183,6 @@ def _activations(spec: Spec, size: Size, work: Work, width: int) -> float:
 def _beside_the_encoder(size: Size, width: int, *, checkpointed: bool) -> int:
     """What a decoder keeps of reading the encoder, a token: four vectors of the model's width in each layer more."""
     return 4 * size.hidden * width * (1 if checkpointed else size.layers)
-
-
-def _checkpointed(spec: Spec) -> bool:
-    return bool(spec.hyperparameters.activation_checkpointing)
 
 
 def seconds(spec: Spec, size: Size, work: Work, hardware: Hardware, steps: int) -> float | None:
@@ -201,7 +198,7 @@ def seconds(spec: Spec, size: Size, work: Work, hardware: Hardware, steps: int) 
 
 def operations(spec: Spec, size: Size) -> float:
     """Floating-point operations a token: 2 forward, 2 back to the inputs, 2 for what is trained; the reference's 2."""
-    again = 2 if _checkpointed(spec) else 0
+    again = 2 if checkpoints_activations(spec.hyperparameters, size.parameters) else 0
     reference = 2 if spec.method in COMPARED else 0
     return (4 + again + reference) * size.parameters + 2 * trained(spec, size)
 

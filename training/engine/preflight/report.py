@@ -18,7 +18,7 @@ from training.engine.hyperparameters.pretraining import USUAL_VOCABULARY
 from training.engine.models import load_plain_tokenizer, load_tokenizer, read_tokenizer, require_own_pad
 from training.engine.preflight.estimate import Hardware, estimate
 from training.engine.preflight.sequences import READERS, Read, Reader, Sequence, apart
-from training.engine.preflight.size import Size, size_of
+from training.engine.preflight.size import size_of_trained
 from training.engine.preflight.tally import Special, Tally, finding, prompt_key, prompt_of
 from training.engine.preflight.work import Reading
 from training.engine.pretraining.packing import split
@@ -57,7 +57,7 @@ def report(root: Path) -> JSON:
     findings, needs = tally.findings() + _templates(spec, tokenizer), None
     if tally.kept:
         hardware = Hardware(**asked.get("hardware") or {})
-        needs = estimate(spec, _size(spec, len(tokenizer)), reading.work(), hardware)
+        needs = estimate(spec, size_of_trained(spec, len(tokenizer)), reading.work(), hardware)
         findings += _memory(needs)
     return {
         **_frame(max((row["level"] for row in findings), key=LEVELS.index)),
@@ -110,15 +110,6 @@ def _raw(spec: Spec, rows: list[JSON], reader: Reader) -> tuple[Any, list[JSON],
         tokenizer = made_for(tokenizer, learned, settings.vocabulary or USUAL_VOCABULARY)
     left = set(kept_out)
     return tokenizer, [row for row in rows if row["text"] not in left], reader
-
-
-def _size(spec: Spec, vocabulary: int) -> Size:
-    """The base's, or that of the model that pre-training makes of it."""
-    size, settings = size_of(Path(spec.base.path)), spec.hyperparameters
-    if spec.method != "pretrain":
-        return size
-    words = vocabulary if settings.tokenizer == "train" else size.vocabulary
-    return size.shaped(settings.layers or size.layers, settings.width or size.hidden, words)
 
 
 def failed(error: EngineError) -> JSON:

@@ -11,6 +11,7 @@ from pathlib import Path
 from training.engine.adapters import is_adapter, place_of_base
 from training.engine.errors import EngineError
 from training.engine.files import JSON
+from training.engine.spec import Spec
 
 EMBEDDINGS = ("embed", "wte", "wpe", "lm_head", "shared", "score", "classifier", "relative_attention_bias")
 """Parts of weight names that adapters on all linear layers leave alone."""
@@ -84,6 +85,15 @@ def size_of(model: Path) -> Size:
         encoder=sum(math.prod(shape) for shape in apart.values()),
         encoder_layers=read if apart else 0,
     )
+
+
+def size_of_trained(spec: Spec, vocabulary: int | None = None) -> Size:
+    """The base's, or that of the model that pre-training makes of it, with so many tokens where it trains its tokenizer."""
+    size, settings = size_of(Path(spec.base.path)), spec.hyperparameters
+    if spec.method != "pretrain":
+        return size
+    words = vocabulary if vocabulary and settings.tokenizer == "train" else size.vocabulary
+    return size.shaped(settings.layers or size.layers, settings.width or size.hidden, words)
 
 
 def _first(config: JSON, *names: str) -> int:
