@@ -87,6 +87,29 @@ class Sampler:
         return Completion(request, tuple(tokens), text, "stop" if ended else "length", seed)
 
 
+class Rows:
+    """What each row has written, and which rows still write."""
+
+    def __init__(self, count: int, ending: list[int], device: Any) -> None:
+        self.written: list[list[int]] = [[] for _ in range(count)]
+        self.going = torch.arange(count, device=device)
+        self._ends = torch.tensor(ending, device=device)
+
+    def take(self, tokens: torch.Tensor, cache: Any, *others: torch.Tensor) -> tuple[torch.Tensor, ...] | None:
+        """Note a token for each row that still writes. Finished ones leave: `tokens` and `others` of those left; None of none."""
+        for row, token in zip(self.going.tolist(), tokens.tolist(), strict=True):
+            self.written[row].append(token)
+        going = ~torch.isin(tokens, self._ends)
+        if not bool(going.any()):
+            return None
+        if bool(going.all()):
+            return tokens, *others
+        kept = going.nonzero().squeeze(1)
+        cache.batch_select_indices(kept)
+        self.going = self.going[kept]
+        return tokens[kept], *(tensor[kept] for tensor in others)
+
+
 def decode(
     model: Any,
     prompts: Sequence[Sequence[int]],
@@ -101,10 +124,8 @@ def decode(
 
     `pick(outputs, rows, step)` chooses a token for each row still written; `rows` says which of `prompts` they are.
     """
-    device, ends = model.device, torch.tensor(ending, device=model.device)
-    ids, mask = left_padded(prompts, pad, device)
-    written: list[list[int]] = [[] for _ in prompts]
-    rows = torch.arange(len(prompts), device=device)
+    ids, mask = left_padded(prompts, pad, model.device)
+    rows = Rows(len(prompts), ending, model.device)
     cache = DynamicCache(config=model.config)
     positions = positions_of(mask)
     for step in range(most):
@@ -117,20 +138,14 @@ def decode(
             logits_to_keep=1,
             **inputs,
         )
-        tokens = pick(outputs, rows, step)
-        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            written[row].append(token)
-        going = ~torch.isin(tokens, ends)
-        if not bool(going.any()):
+        left = rows.take(pick(outputs, rows.going, step), cache, mask, positions)
+        if left is None:
             break
-        if not bool(going.all()):
-            kept = going.nonzero().squeeze(1)
-            cache.batch_select_indices(kept)
-            rows, mask, positions, tokens = rows[kept], mask[kept], positions[kept], tokens[kept]
+        tokens, mask, positions = left
         ids = tokens.unsqueeze(1)
         positions = positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-    return written
+    return rows.written
 
 
 def decode_apart(
@@ -143,13 +158,11 @@ def decode_apart(
     most: int,
 ) -> list[list[int]]:
     """As `decode`, of an encoder-decoder: each prompt is read once, then only what is written goes through the decoder."""
-    device, ends = model.device, torch.tensor(ending, device=model.device)
-    ids, mask = right_padded(prompts, pad, device)
+    ids, mask = right_padded(prompts, pad, model.device)
     read = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
-    written: list[list[int]] = [[] for _ in prompts]
-    rows = torch.arange(len(prompts), device=device)
+    rows = Rows(len(prompts), ending, model.device)
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-    tokens = torch.full((len(prompts),), start_id(model), device=device)
+    tokens = torch.full((len(prompts),), start_id(model), device=model.device)
     for step in range(most):
         outputs = model(
             encoder_outputs=BaseModelOutput(last_hidden_state=read),
@@ -158,17 +171,11 @@ def decode_apart(
             past_key_values=cache,
             use_cache=True,
         )
-        tokens = pick(outputs, rows, step)
-        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            written[row].append(token)
-        going = ~torch.isin(tokens, ends)
-        if not bool(going.any()):
+        left = rows.take(pick(outputs, rows.going, step), cache, mask, read)
+        if left is None:
             break
-        if not bool(going.all()):
-            kept = going.nonzero().squeeze(1)
-            cache.batch_select_indices(kept)
-            rows, mask, read, tokens = rows[kept], mask[kept], read[kept], tokens[kept]
-    return written
+        tokens, mask, read = left
+    return rows.written
 
 
 def start_id(model: Any) -> int:
