@@ -74,14 +74,7 @@ def start_sweep(
     what is asked as `start_run`.
     """
     require_role(actor, *MANAGERS)
-    if (run is None) == (asked is None):
-        raise Invalid(_("A sweep needs one run to start from."), hint=_("Send `run`, or `start`, the body of a run."))
-    method = run.method if run else asked.method if asked else ""
-    if method not in TRAINED:
-        raise Invalid(
-            _("%s trains nothing, so there is nothing to search.") % OFFERS[method].name,
-            hint=_("Choose a method that trains."),
-        )
+    method = _trained_method(run, asked)
     around = _around(actor, run, asked)
     if not budget_device_seconds > 0:
         raise Invalid(_("The budget is device-seconds, more than 0."))
@@ -105,6 +98,18 @@ def start_sweep(
         "requests": requests,
     }
     return job_services.submit(actor=actor, project=actor.project, kind=KIND, spec=spec, key=key)
+
+
+def _trained_method(run: Run | None, asked: Asked | None) -> str:
+    if (run is None) == (asked is None):
+        raise Invalid(_("A sweep needs one run to start from."), hint=_("Send `run`, or `start`, the body of a run."))
+    method = run.method if run else asked.method if asked else ""
+    if method not in TRAINED:
+        raise Invalid(
+            _("%s trains nothing, so there is nothing to search.") % OFFERS[method].name,
+            hint=_("Choose a method that trains."),
+        )
+    return method
 
 
 def _around(actor: Actor, run: Run | None, asked: Asked | None) -> JSON:

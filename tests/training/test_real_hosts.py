@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from jobs.models import Job, JobEvent
 from models_registry.models import ModelVersion
 from tests.engine.runs import free_port
 from tests.engine.test_other_machines import engines, install
-from tests.jobs.processes import Fleet, state_of, wait_for
+from tests.jobs.processes import Fleet, state_of, still_runs, wait_for
 from tests.training.real import PATIENCE, QUICK, TWO_RANKS, is_rank, newest_checkpoint, rows, tiny_version
 
 STEPS, EVERY = 40, 4
@@ -46,13 +45,6 @@ def host(tmp_path: Path) -> Iterator[dict[str, Any]]:
     finally:
         daemon.kill()
         daemon.wait(timeout=30)
-
-
-def runs_on(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def serve(config: Path) -> "subprocess.Popen[bytes]":
@@ -117,7 +109,7 @@ def test_a_run_sent_to_a_host_is_cancelled_there_goes_on_there_and_is_registered
     assert manager.post(f"{run}:cancel").status_code == 202
     wait_for(lambda: state_of(job) == "cancelled", PATIENCE)
     wait_for(lambda: engines(folder) == [], 60)
-    wait_for(lambda: not any(map(runs_on, far)), 30)
+    wait_for(lambda: not any(map(still_runs, far)), 30)
     assert not (folder / "remote.json").exists()
 
     assert manager.post(f"{run}:resume").status_code == 202

@@ -320,18 +320,7 @@ def fit(
             "no_steps", "The run ended before its first step: nothing was learned.", "Give it more rows or epochs."
         )
     seconds = time.monotonic() - began
-    trained = watch.chosen() if watch else None
-    context.log.phase("exporting")
-    if trained is None:
-        trained = context.run.work / "trained"
-        trainer.save_model(str(trained))
-    context.world.barrier()
-    release(trainer)
-    artifact = export(trained) if context.world.is_main else None
-    context.world.barrier()
-    if context.world.is_main:
-        shutil.rmtree(context.run.work)
-        shutil.rmtree(context.run.root / "best", ignore_errors=True)
+    artifact = _exported(context, trainer, watch.chosen() if watch else None, export)
     last = next(
         (row["loss"] for row in reversed(trainer.state.log_history) if "loss" in row),
         None,
@@ -345,3 +334,22 @@ def fit(
         "train_seconds": round(seconds, 2),
     }
     return Outcome(metrics, trainer.state.global_step, artifact)
+
+
+def _exported(
+    context: Context, trainer: Any, chosen: Path | None, export: Callable[[Path], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """What `export` makes, on rank 0, of the chosen weights, or of the last ones; the folders it was made from go."""
+    context.log.phase("exporting")
+    trained = chosen
+    if trained is None:
+        trained = context.run.work / "trained"
+        trainer.save_model(str(trained))
+    context.world.barrier()
+    release(trainer)
+    artifact = export(trained) if context.world.is_main else None
+    context.world.barrier()
+    if context.world.is_main:
+        shutil.rmtree(context.run.work)
+        shutil.rmtree(context.run.root / "best", ignore_errors=True)
+    return artifact
