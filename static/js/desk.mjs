@@ -9,7 +9,7 @@ import { bySlot, held, inView, main, shown, upcoming, veiled } from "./tasks.mjs
 import * as timer from "./timer.mjs";
 import * as undo from "./undo.mjs";
 
-const words = document.querySelector("[data-label]").dataset, dock = document.querySelector(".dock"), noteBox = document.querySelector("[data-notes]");
+const words = document.querySelector("[data-label]").dataset, dock = document.querySelector(".dock"), noteBox = document.querySelector("[data-notes]"), why = document.querySelector("[data-why]");
 const early = []; // keys that came before the controls of a task, or its veil, were there
 const standing = new WeakSet(); // tasks whose veil hears
 let unloaded = false, arrived = () => {}, skip = () => {};
@@ -28,6 +28,7 @@ export async function show(task, { from = 0, focus = true } = {}) {
   const labeling = task.matches("[data-slot]");
   const open = labeling && !veiled(task);
   dock.hidden = !open;
+  why.hidden = !labeling;
   controls.expose(open);
   timer.restart(from);
   if (focus) { scrollTo(0, 0); (task.querySelector("[data-go-on]") ?? main).focus({ preventScroll: true }); }

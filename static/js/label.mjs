@@ -155,5 +155,5 @@ new ResizeObserver(() => document.documentElement.style.setProperty("--dock", `$
 // Answers from before this page was loaded go out first; their tasks must not be shown again.
 const pending = new Set(outbox.waiting().map((entry) => entry.slot));
 for (const task of held()) if (pending.has(task.dataset.slot)) task.remove();
-Promise.resolve(inView() ? desk.show(inView(), { focus: false }) : desk.advance()).then(() => { notes.saved(); sending.status(); });
+Promise.resolve(inView() ? desk.show(inView(), { focus: false }) : desk.advance()).then(() => { if (shown()) notes.saved(); sending.status(); });
 sending.flush();

@@ -80,6 +80,7 @@ def test_a_draft_survives_a_reload(cast, make_tasks, sign_in):  # noqa: F811
     make_tasks(1)
     page = sign_in(cast.bob)
     page.goto(f"/p/{cast.project.slug}/label/")
+    page.wait_for_function("() => performance.getEntriesByName('label-ready').length")
     page.keyboard.press("r")
     page.keyboard.type("Half a thought")
     page.locator(".save[data-state=saved]").get_by_text("Saved").wait_for()
@@ -99,6 +100,10 @@ def test_an_empty_queue_teaches_what_comes_next(cast, sign_in, axe):
     page = sign_in(cast.bob)
     page.goto(f"/p/{cast.project.slug}/label/")
     page.get_by_role("heading", name="You are done for now").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".save").text_content() == "", "nothing was there to be saved"
+    assert not page.locator(".count .num").is_visible(), "0 / 0"
+    assert not page.get_by_role("button", name="Why this task?").is_visible()
     assert axe(page) == []
 
 
