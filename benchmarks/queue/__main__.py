@@ -87,17 +87,17 @@ def floor(seconds: float, repeat: int) -> dict[int, list[Row]]:
 
 def product(name: str, seeded: "Seeded", size: int, options: argparse.Namespace) -> tuple[dict[int, list[Row]], Row]:
     """The annotate loop of 1, 8 and 32 people, and of one who did 50,000 of the project's tasks already."""
-    from benchmarks.queue.seed import seed_history
+    from benchmarks.queue.seed import seed_history, seed_tasks, seed_up_to
 
+    rows: dict[int, list[Row]] = {crowd: [] for crowd in CROWDS}
     with machine.web("config.wsgi:application") as (port, server):
-        rows = {
-            crowd: [
-                run(f"annotate, {name} tasks", port, server, _annotators(port, seeded, crowd), options.seconds)
-                for _ in range(options.repeat)
-            ]
-            for crowd in CROWDS
-        }
+        for crowd in CROWDS:
+            for _ in range(options.repeat):
+                seed_up_to(seeded, size, OVERLAP)
+                annotators = _annotators(port, seeded, crowd)
+                rows[crowd].append(run(f"annotate, {name} tasks", port, server, annotators, options.seconds))
         done = min(HISTORY, size // 2)
+        seed_tasks(seeded, done, OVERLAP)
         seed_history(seeded, seeded.annotators[-1], done)
         old = [annotate(Connection("127.0.0.1", port, seeded.tokens[-1]), seeded.project.slug)]
         return rows, run(f"the same, {done} done already", port, server, old, options.seconds)

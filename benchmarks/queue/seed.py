@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from accounts.models import Actor, Project, Role, Scope, User
 from accounts.services import add_member, create_project, issue_token
-from annotation.models import Lane, Mark, Schema, Slot
+from annotation.models import Annotation, Lane, Mark, Schema, Slot, Task
 from annotation.router import Router
 from annotation.schemas import labels_schema
 from annotation.services.tasks import current_schema
@@ -47,25 +47,34 @@ def _token(manager: Actor, subject: Actor, scopes: list[Any]) -> str:
 
 
 def seed_tasks(seeded: Seeded, count: int, overlap: int) -> None:
-    """Tasks with their slots, written by the database itself."""
+    """Tasks with their slots, written by the database itself; more than those that are there."""
     router = Router(seeded.project)
+    there = Task.objects.filter(project=seeded.project).count()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO annotation_task (created_at, public_id, project_id, queue_id, schema_id, external_id, data, metadata,"
             " overlap, done, priority, pool_id, purpose, state, resolution)"
             " SELECT now(), 'tsk_' || replace(gen_random_uuid()::text, '-', ''), %s, %s, %s, 't' || n,"
             " jsonb_build_object('schema_version', 1, 'text', 'The kettle number ' || n || ' was slow but it boils.'),"
-            " jsonb_build_object('language', 'en'), %s, 0, 5, 0, 0, 0, 0 FROM generate_series(1, %s) AS n",
-            [seeded.project.pk, router.main.pk, seeded.schema.pk, overlap, count],
+            " jsonb_build_object('language', 'en'), %s, 0, 5, 0, 0, 0, 0 FROM generate_series(%s::int, %s::int) AS n",
+            [seeded.project.pk, router.main.pk, seeded.schema.pk, overlap, there + 1, there + count],
         )
         for ordinal in range(overlap):
             lane = router.lane(queue=router.main, batch_id=None, pool_id=0, priority=5, round=ordinal)
             cursor.execute(
                 "INSERT INTO annotation_slot (task_id, lane_id, ordinal, seq, state)"
-                " SELECT id, %s, %s, nextval('annotation_opening'), 0 FROM annotation_task WHERE project_id = %s ORDER BY id",
-                [lane.pk, ordinal, seeded.project.pk],
+                " SELECT id, %s, %s, nextval('annotation_opening'), 0 FROM annotation_task t WHERE project_id = %s"
+                " AND NOT EXISTS (SELECT 1 FROM annotation_slot s WHERE s.task_id = t.id AND s.ordinal = %s) ORDER BY id",
+                [lane.pk, ordinal, seeded.project.pk, ordinal],
             )
     settle()
+
+
+def seed_up_to(seeded: Seeded, count: int, overlap: int) -> None:
+    """As many further tasks as answers have used up, so that no run of a small project ends for want of work."""
+    left = Slot.objects.filter(task__project=seeded.project, state=Slot.State.OPEN).count() // overlap
+    if left < 0.8 * count:
+        seed_tasks(seeded, count - left, overlap)
 
 
 def seed_history(seeded: Seeded, actor: Actor, count: int) -> None:
@@ -92,9 +101,13 @@ def seed_history(seeded: Seeded, actor: Actor, count: int) -> None:
 
 
 def settle() -> None:
-    """Let statistics and the write-ahead log catch up, so that one run does not pay for the one before."""
+    """Let statistics and the write-ahead log catch up, so that one run does not pay for the one before.
+
+    A table without a row is left alone, as the server's own analyze leaves it: told that it is empty, the planner would read all
+    of it for every claim until somebody tells it otherwise.
+    """
+    models = [Task, Slot, *([Annotation] if Annotation.objects.exists() else [])]
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE annotation_task")
-        cursor.execute("VACUUM ANALYZE annotation_slot")
-        cursor.execute("VACUUM ANALYZE annotation_annotation")
+        for model in models:
+            cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")
         cursor.execute("CHECKPOINT")
