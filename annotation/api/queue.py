@@ -152,7 +152,7 @@ class Submit(SlotAction):
             then_next=request.query_params.get("next") == "1",
         )
         following = _slot(request, actor, claim) if claim else None
-        return Response(shapes.submitted_json(annotation, feedback_on(annotation), following))
+        return Response(shapes.submitted_json(shapes.annotation_json(annotation), feedback_on(annotation), following))
 
 
 class Skip(SlotAction):

@@ -52,12 +52,13 @@ def _submit(handed: Handed, key: str, asked: JSON) -> JSON | None:
     )
     if done is None:
         return None
-    annotation, claim = done
+    said, claim = done
+    written = shapes.counted_json(said, handed.slot.task.public_id)
     if claim is None:
-        return shapes.submitted_json(annotation, None, None)
+        return shapes.submitted_json(written, None, None)
     task = served(handed.actor, claim)
     remember(handed.access, task.id, claim, handed.until)
-    return shapes.submitted_json(annotation, None, shapes.slot_json(task))
+    return shapes.submitted_json(written, None, shapes.slot_json(task))
 
 
 def _speaks_json(request: HttpRequest) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.data import Feedback, ServedTask
+from annotation.data import Answer, Feedback, ServedTask
 from annotation.models import Annotation, Guideline
 from annotation.questions import POSITIONS
 from ground.api import StrictSerializer
@@ -177,8 +177,25 @@ def slot_json(slot: ServedTask) -> dict[str, Any]:
     }
 
 
-def submitted_json(annotation: Annotation, told: Feedback | None, following: dict[str, Any] | None) -> dict[str, Any]:
-    return {"annotation": annotation_json(annotation), "feedback": feedback_json(told), "next": following}
+def counted_json(answer: Answer, task: str) -> dict[str, Any]:
+    """`annotation_json` of an answer that was written and counts, to the task of a public id."""
+    return {
+        "id": answer.public_id,
+        "task": task,
+        "key": answer.key,
+        "answers": answer.answers,
+        "display_order": answer.display_order,
+        "counted": True,
+        "surplus": False,
+        "seconds": answer.seconds,
+        "created_at": answer.at.isoformat(),
+    }
+
+
+def submitted_json(
+    annotation: dict[str, Any], told: Feedback | None, following: dict[str, Any] | None
+) -> dict[str, Any]:
+    return {"annotation": annotation, "feedback": feedback_json(told), "next": following}
 
 
 def feedback_json(told: Feedback | None) -> dict[str, Any] | None:

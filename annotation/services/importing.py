@@ -18,6 +18,7 @@ from annotation.services.adding import frame_of, unknown_of, write_new
 from annotation.services.import_files import Report, keep, path_of
 from annotation.services.tasks import check_overlap
 from ground import clock
+from ground.collecting import seldom_collected
 from ground.dialect import is_postgresql
 from ground.errors import Conflict, Forbidden, Gone, Invalid
 from ground.ids import new_public_id
@@ -115,7 +116,7 @@ def run_import(job: Job) -> JSON:
     row = TaskImport.objects.select_related("project", "actor__project", "schema", "batch").get(job=job)
     rules = Rules(row.schema.body, row.overlap, row.priority, row.batch_id)
     at_once = PROMPTS_AT_ONCE if rules.prompts else MOST_LINES
-    with path_of(row.public_id).open("rb") as stream, Report(row) as report:
+    with seldom_collected(), path_of(row.public_id).open("rb") as stream, Report(row) as report:
         stream.seek(row.offset)
         chunks = chunks_of(stream, row.line, rules, most_lines=at_once)
         for lanes in _commit_all(job, row, chunks, report, alone=rules.prompts):

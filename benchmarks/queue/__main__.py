@@ -62,45 +62,55 @@ def run(what: str, port: int, server: int, workers: list[AsyncIterator[None]], s
     return row
 
 
-def floor(seconds: float, repeat: int) -> dict[int, list[Row]]:
+@dataclass
+class Annotated:
+    """What was measured at one size: by crowd the floor and the product in turn, and one annotator with a long history."""
+
+    pairs: dict[int, list[tuple[Row, Row]]]
+    veteran: Row
+
+    def floor(self, crowd: int) -> list[Row]:
+        return [below for below, _row in self.pairs[crowd]]
+
+    def product(self, crowd: int) -> list[Row]:
+        return [row for _below, row in self.pairs[crowd]]
+
+    def share_of_floor(self, crowd: int) -> float:
+        """The median of the ratios of neighbours: what a machine does changes between the first run and the last."""
+        return middle([row.measured.per_second / below.measured.per_second for below, row in self.pairs[crowd]])
+
+
+def product(name: str, seeded: "Seeded", size: int, options: argparse.Namespace) -> Annotated:
+    """The floor and the annotate loop of 1, 8 and 32 people in turn; then of one who did 50,000 of the project's tasks already."""
+    from benchmarks.queue.seed import seed_history, seed_tasks, seed_up_to
+
+    pairs: dict[int, list[tuple[Row, Row]]] = {crowd: [] for crowd in CROWDS}
+    with (
+        machine.web("benchmarks.queue.floor_wsgi:application") as (floor_port, floor),
+        machine.web("config.wsgi:application") as (port, server),
+    ):
+        for crowd in CROWDS:
+            for _ in range(options.repeat):
+                seed_up_to(seeded, size, OVERLAP)
+                inserting = [insert(Connection("127.0.0.1", floor_port)) for _ in range(crowd)]
+                below = run("floor: one INSERT", floor_port, floor, inserting, options.seconds)
+                annotators = _annotators(port, seeded, crowd)
+                pairs[crowd].append((below, run(f"annotate, {name} tasks", port, server, annotators, options.seconds)))
+        done = min(HISTORY, size // 2)
+        seed_tasks(seeded, done, OVERLAP)
+        seed_history(seeded, seeded.annotators[-1], done)
+        old = [annotate(Connection("127.0.0.1", port, seeded.tokens[-1]), seeded.project.slug)]
+        return Annotated(pairs, run(f"the same, {done} done already", port, server, old, options.seconds))
+
+
+def make_floor() -> None:
+    """The table that the floor writes to."""
     from django.db import connection
 
     from benchmarks.queue.floor import TABLE
 
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
-    with machine.web("benchmarks.queue.floor_wsgi:application") as (port, server):
-        return {
-            crowd: [
-                run(
-                    "floor: one INSERT",
-                    port,
-                    server,
-                    [insert(Connection("127.0.0.1", port)) for _ in range(crowd)],
-                    seconds,
-                )
-                for _ in range(repeat)
-            ]
-            for crowd in CROWDS
-        }
-
-
-def product(name: str, seeded: "Seeded", size: int, options: argparse.Namespace) -> tuple[dict[int, list[Row]], Row]:
-    """The annotate loop of 1, 8 and 32 people, and of one who did 50,000 of the project's tasks already."""
-    from benchmarks.queue.seed import seed_history, seed_tasks, seed_up_to
-
-    rows: dict[int, list[Row]] = {crowd: [] for crowd in CROWDS}
-    with machine.web("config.wsgi:application") as (port, server):
-        for crowd in CROWDS:
-            for _ in range(options.repeat):
-                seed_up_to(seeded, size, OVERLAP)
-                annotators = _annotators(port, seeded, crowd)
-                rows[crowd].append(run(f"annotate, {name} tasks", port, server, annotators, options.seconds))
-        done = min(HISTORY, size // 2)
-        seed_tasks(seeded, done, OVERLAP)
-        seed_history(seeded, seeded.annotators[-1], done)
-        old = [annotate(Connection("127.0.0.1", port, seeded.tokens[-1]), seeded.project.slug)]
-        return rows, run(f"the same, {done} done already", port, server, old, options.seconds)
 
 
 def _annotators(port: int, seeded: "Seeded", crowd: int) -> list[AsyncIterator[None]]:
@@ -136,8 +146,8 @@ def measure_all(options: argparse.Namespace) -> None:
     found: dict[str, Any] = {}
     if "annotate" in options.parts:
         print(HEAD)
-    under = floor(options.seconds, options.repeat) if "annotate" in options.parts else {}
-    measured = {}
+        make_floor()
+    measured: dict[str, Annotated] = {}
     for name in options.sizes if {"annotate", "manage"} & set(options.parts) else ():
         seeded = seed_project(f"bench-{name}", max(CROWDS) + 1)
         seed_tasks(seeded, SIZES[name], OVERLAP)
@@ -146,25 +156,27 @@ def measure_all(options: argparse.Namespace) -> None:
         if "manage" in options.parts:
             found.setdefault("manage", {})[name] = manage(name, seeded, SIZES[name])
     if measured:
-        found |= in_figures(measured, under)
+        found |= in_figures(measured)
     if "bulk" in options.parts:
         found |= measure_bulk(options.bulk or SIZES[options.sizes[-1]])
     print(json.dumps({**found, "annotators": max(CROWDS)}))
 
 
-def in_figures(measured: dict[str, tuple[dict[int, list[Row]], Row]], under: dict[int, list[Row]]) -> dict[str, Any]:
-    """Of the largest crowd at the largest size; p95 at every size."""
-    rows, old = list(measured.values())[-1]
-    largest, most = rows[max(CROWDS)], max(CROWDS)
+def in_figures(measured: dict[str, Annotated]) -> dict[str, Any]:
+    """Of the largest crowd at the largest size; p95 and the share of the floor at every size."""
+    most, largest = max(CROWDS), list(measured.values())[-1]
     return {
-        "annotations_per_s": round(middle([row.measured.per_second for row in largest])),
-        "floor_requests_per_s": round(middle([row.measured.per_second for row in under[most]])),
-        "cpu_ms_per_annotation": round(middle([row.cpu_ms for row in largest]), 2),
-        "p95_ms": {
-            name: round(middle([row.measured.percentile(0.95) for row in rows[most]]), 1)
-            for name, (rows, _old) in measured.items()
+        "annotations_per_s": round(middle([row.measured.per_second for row in largest.product(most)])),
+        "floor_requests_per_s": round(middle([row.measured.per_second for row in largest.floor(most)])),
+        "share_of_floor": {
+            name: {crowd: round(one.share_of_floor(crowd), 2) for crowd in CROWDS} for name, one in measured.items()
         },
-        "veteran_p95_ms": round(old.measured.percentile(0.95), 1),
+        "cpu_ms_per_annotation": round(middle([row.cpu_ms for row in largest.product(most)]), 2),
+        "p95_ms": {
+            name: round(middle([row.measured.percentile(0.95) for row in one.product(most)]), 1)
+            for name, one in measured.items()
+        },
+        "veteran_p95_ms": round(largest.veteran.measured.percentile(0.95), 1),
     }
 
 

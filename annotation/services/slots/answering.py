@@ -70,8 +70,9 @@ def answer_handed(
     key: str,
     answers: Any,
     seconds: float | None = None,
-) -> tuple[Annotation, Claim | None] | None:
-    """`submit_answer` with the next task, from what was known when the slot was handed out by a token (`access_id`).
+) -> tuple[Answer, Claim | None] | None:
+    """`submit_answer` with the next task, from what was known when the slot was handed out by a token (`access_id`): the answer
+    that counts now, and the claim.
 
     That the token still carries the scope, the lease runs and the task stands is looked up by the statement that writes. None:
     something is not as it was, or not as it should be; nothing was written, and `submit_answer` has the words for it. PostgreSQL.
@@ -96,7 +97,7 @@ def answer_handed(
         return None
     claim = claim or next_claim(actor, {slot.pk}, None, None)
     sensitive.note_handed_out(actor, claim)
-    return _written(done, actor, slot, answer), claim
+    return answer, claim
 
 
 def _checked(actor: Actor, slot: Slot, key: str, answers: Any, seconds: float | None) -> Answer:

@@ -5,6 +5,8 @@ from typing import Any
 from celery import current_app
 from django.core.management.base import BaseCommand, CommandParser
 
+from ground.collecting import settle
+
 
 class Command(BaseCommand):
     help = "Listen for nudges and start jobs."
@@ -16,4 +18,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         chosen = [f"--concurrency={options['concurrency']}", f"--loglevel={options['loglevel']}"]
+        settle()
         current_app.worker_main(["worker", *chosen, *quiet])
