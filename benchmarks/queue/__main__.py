@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.queue import machine
@@ -53,10 +54,10 @@ def run(what: str, port: int, server: int, workers: list[AsyncIterator[None]], s
     """Warm up a moment, measure, and say what web and database spent on each request."""
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     loop.run_until_complete(measure(workers, seconds=min(1.0, seconds / 3)))
-    sides = (machine.children_of(server), machine.backends_of(os.environ["DATABASE_URL"]))
-    before = [machine.cpu_seconds(side) for side in sides]
+    sides = (partial(machine.children_of, server), partial(machine.backends_of, os.environ["DATABASE_URL"]))
+    before = [machine.cpu_seconds(side()) for side in sides]
     measured = loop.run_until_complete(measure(workers, seconds=seconds))
-    spent = [machine.cpu_seconds(side) - was for side, was in zip(sides, before, strict=True)]
+    spent = [machine.cpu_since(was, side()) for side, was in zip(sides, before, strict=True)]
     row = Row(what, len(workers), measured, *(1000 * seconds / len(measured.milliseconds) for seconds in spent))
     print(row.line(), flush=True)
     return row

@@ -98,9 +98,14 @@ def ask(
     return dict(said)
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """User and system time of living processes."""
-    return sum(_cpu_of(pid) for pid in pids)
+def cpu_seconds(pids: list[int]) -> dict[int, float]:
+    """User and system time of living processes, each."""
+    return {pid: _cpu_of(pid) for pid in pids}
+
+
+def cpu_since(before: dict[int, float], pids: list[int]) -> float:
+    """What processes spent since then. One that ended meanwhile, as a connection that grew old, tells nothing more."""
+    return sum(max(0.0, spent - before.get(pid, 0.0)) for pid, spent in cpu_seconds(pids).items())
 
 
 def _cpu_of(pid: int) -> float:
