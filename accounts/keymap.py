@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[Text, tuple[Action, ...]], ...] = (
         (
             Action("d", gettext_lazy("Mark what differs")),
             Action("=", gettext_lazy("Tie")),
+            Action("x", format_lazy("{}; {}", gettext_lazy("All bad"), gettext_lazy("Stop writing"))),
             Action("shift+1", gettext_lazy("Flags of the first answer")),
             Action("shift+3", gettext_lazy("Flags of the second answer")),
         ),
@@ -69,18 +70,26 @@ GROUPS: tuple[tuple[Text, tuple[Action, ...]], ...] = (
             Action("u", gettext_lazy("Source of every text")),
             Action("n", gettext_lazy("Next span")),
             Action("p", gettext_lazy("Previous span")),
+            Action("w", gettext_lazy("By character")),
+            Action("o", gettext_lazy("The other end of the selection")),
             Action("m", gettext_lazy("Note to a rating")),
+            Action("v", gettext_lazy("Preview")),
+            Action("a", gettext_lazy("Add a turn")),
             Action("/", gettext_lazy("Search, where there is a search")),
         ),
     ),
 )
 ACTIONS = {action.name: action for _title, actions in GROUPS for action in actions}
 
-# One hand for comparing and ranking. The other hand's keys come over; what is there already stays.
+# One hand for comparing and ranking. The other hand's keys come over; what must make room for them takes their place.
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("left", gettext_lazy("Left hand"), {"j": "x", "k": "w", "n": "v", "p": "b", "m": "a", "=": "y"}),
+        Preset(
+            "left",
+            gettext_lazy("Left hand"),
+            {"j": "w", "w": "j", "k": "a", "a": "k", "n": "v", "v": "n", "p": "b", "m": "shift+2", "=": "y"},
+        ),
         Preset(
             "right",
             gettext_lazy("Right hand"),
@@ -104,6 +113,9 @@ PRESETS = {
                 "c": ",",
                 "t": ".",
                 "u": "v",
+                "o": "s",
+                "v": "z",
+                "x": "shift+8",
                 "shift+1": "shift+7",
                 "shift+3": "shift+9",
             },
