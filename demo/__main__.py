@@ -97,7 +97,7 @@ class Demo:
                 self.over.set()
 
     def _begin(self) -> Loop:
-        cast = people.people(self.var)
+        cast = people.people(self.var, self.environment)
         manager = Client(self.ports.web_url, self.over)
         if not manager.sign_in(cast[0].email, cast[0].password):
             for person in cast:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.gpus import usual_layout
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -16,7 +18,7 @@ class Sizes:
     new_tokens: int
     rule: str
     answer_seconds: float
-    parallelism: dict[str, Any] = field(default_factory=lambda: {"world_size": 2, "zero_stage": 2})
+    parallelism: dict[str, int] = field(default_factory=usual_layout)
     hyperparameters: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def of(self, method: str) -> dict[str, Any]:

@@ -1,11 +1,6 @@
 """Places to compute, counted: one per GPU, or the machine's CPU where there is none. Jobs get them first come, first served."""
 
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 
 from django.conf import settings
 from django.db import transaction
@@ -13,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from ground import clock
 from jobs.errors import JobError
+from jobs.gpus import gpus
 from jobs.models import Device, Job
 
 WAITING = "waiting_for_device"
@@ -24,38 +20,9 @@ IN_LINE_SECONDS = 15.0
 """A queued job keeps its place while it is due within this time: a nudged one is, one that pauses after a failure is not."""
 
 
-@dataclass(frozen=True)
-class Gpu:
-    ordinal: int
-    name: str = ""
-    memory_mb: int = 0
-
-
 def gpu_ordinals() -> tuple[int, ...]:
     """The GPUs this process may use, by their ordinal."""
     return tuple(gpu.ordinal for gpu in gpus())
-
-
-@lru_cache(maxsize=1)
-def gpus() -> tuple[Gpu, ...]:
-    """The GPUs this process may use; asks the driver's tool, never torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    allowed = None if visible is None else {int(word) for word in visible.split(",") if word.strip().isdecimal()}
-    if allowed == set() or shutil.which("nvidia-smi") is None:
-        return ()
-    query = ["nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    found = (_gpu(line.split(",")) for line in answer.splitlines() if line.split(",")[0].strip().isdecimal())
-    return tuple(gpu for gpu in found if allowed is None or gpu.ordinal in allowed)
-
-
-def _gpu(words: list[str]) -> Gpu:
-    """A card that keeps its memory to itself says [N/A]."""
-    name, memory = [*(word.strip() for word in words[1:]), "", ""][:2]
-    return Gpu(int(words[0]), name, int(memory) if memory.isdecimal() else 0)
 
 
 def register() -> QuerySet[Device]:

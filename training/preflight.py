@@ -13,9 +13,10 @@ import psutil
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from jobs import devices, processes
+from jobs import processes
 from jobs.data import LaunchPlan
 from jobs.errors import JobError
+from jobs.gpus import gpus
 from jobs.models import Job
 from training import specs, staging
 from training.engine.files import write_json
@@ -136,9 +137,9 @@ def hardware(spec: JSON, place: JSON) -> JSON:
         kind = "gpu" if place.get("gpus") else "cpu"
         name, memory = place.get("gpu_name", ""), place.get("gpu_memory_mb", 0)
         return {"kind": kind, "name": name, "count": place.get("gpus") or 1, "memory_mb": memory}
-    gpus = devices.gpus() if (spec.get("parallelism") or {}).get("device") != "cpu" else ()
-    if gpus:
-        smallest = min(gpus, key=lambda one: one.memory_mb)
-        return {"kind": "gpu", "name": smallest.name, "count": len(gpus), "memory_mb": smallest.memory_mb}
+    cards = gpus() if (spec.get("parallelism") or {}).get("device") != "cpu" else ()
+    if cards:
+        smallest = min(cards, key=lambda one: one.memory_mb)
+        return {"kind": "gpu", "name": smallest.name, "count": len(cards), "memory_mb": smallest.memory_mb}
     free = psutil.virtual_memory().available // 2**20
     return {"kind": "cpu", "name": "", "count": len(os.sched_getaffinity(0)), "memory_mb": free}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobs import devices, services
+from jobs import devices, gpus, services
 from jobs.errors import JobError
 from jobs.models import Device, Job
 
@@ -20,7 +20,7 @@ def set_gpus(monkeypatch: pytest.MonkeyPatch, driver_tool: str | None) -> None:
     """Put a folder with the driver's tool, or without, in front of everything."""
     monkeypatch.setenv("PATH", driver_tool or "/nonexistent")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    devices.gpus.cache_clear()
+    gpus.gpus.cache_clear()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def four_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 @pytest.fixture(autouse=True)
 def forget_gpus() -> Any:
     yield
-    devices.gpus.cache_clear()
+    gpus.gpus.cache_clear()
 
 
 def running(job: Job) -> Job:
@@ -102,8 +102,27 @@ def test_a_job_larger_than_the_machine_is_told_so(make_job: Any, four_gpus: None
 
 def test_hidden_gpus_are_not_used(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
-    devices.gpus.cache_clear()
+    gpus.gpus.cache_clear()
     assert devices.gpu_ordinals() == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("cards", "cores", "layout"),
+    [
+        (1, 8, {"world_size": 1, "zero_stage": 0}),
+        (4, 8, {"world_size": 2, "zero_stage": 2}),
+        (0, 8, {"world_size": 2, "zero_stage": 2}),
+        (0, 1, {"world_size": 1, "zero_stage": 0}),
+    ],
+)
+def test_a_run_usually_takes_two_of_what_there_is(
+    four_gpus: None, monkeypatch: pytest.MonkeyPatch, cards: int, cores: int, layout: dict[str, int]
+) -> None:
+    """Two processes on the only GPU would be refused when the run starts."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(cards))))
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)))
+    gpus.gpus.cache_clear()
+    assert gpus.usual_layout() == layout
 
 
 def test_a_forgotten_device_is_freed(make_job: Any) -> None:

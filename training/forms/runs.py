@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from accounts.models import Project
 from feedback.selectors import snapshots_of
 from ground import formats
 from ground.errors import Invalid
+from jobs.gpus import usual_layout
 from models_registry.models import Alias, ModelVersion
 from models_registry.selectors import versions_of
 from training.corpora import PREFIX, corpora_of
@@ -228,10 +228,9 @@ class NewRunForm(forms.Form):
         )
 
     def _fit_machine(self) -> None:
-        """Two processes under ZeRO-2 where there are two cores: the way runs are meant to go. Threads: what is left."""
-        cores = len(os.sched_getaffinity(0))
-        self.fields["par_world_size"].initial = min(2, cores)
-        self.fields["par_zero_stage"].initial = 2 if cores > 1 else 0
+        """The usual layout of this machine. Threads: what is left."""
+        for name, value in usual_layout().items():
+            self.fields[f"par_{name}"].initial = value
         self.fields["par_threads"].initial = None
         self.fields["par_threads"].required = False
 
