@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -75,7 +76,11 @@ def report_of(var: Path, said: str) -> dict:
 
 
 class Killer:
-    """Kills each kind of process once, at a moment when it has something to lose."""
+    """Kills each kind of process once, at a moment when it has something to lose.
+
+    The demo looks at a run now and then, so of a run's first phases it may say any one alone. Of the reward model it may say
+    nothing: that trains while a killed run pauses, and can be done before it is waited for.
+    """
 
     def __init__(self, var: Path) -> None:
         self.var, self.killed = var, []
@@ -83,15 +88,15 @@ class Killer:
             "· generate": lambda: self.program("worker"),
             "· judge …": lambda: self.program("web"),
             "· freeze": lambda: self.program("tick"),
-            "sft: starting": lambda: self.of_run("rank", "training.engine", "--local_rank=1"),
-            "reward: starting": lambda: self.of_run("supervisor", "supervise"),
-            "dpo: starting": lambda: self.of_run("launcher", "deepspeed.launcher.launch"),
+            r"sft: (starting|loading|training)": lambda: self.of_run("rank", "training.engine", "--local_rank=1"),
+            r"dpo: (starting|loading|training)": lambda: self.of_run("launcher", "deepspeed.launcher.launch"),
+            r"evaluate: (starting|loading|generating)": lambda: self.of_run("supervisor", "supervise"),
             "· deploy": lambda: self.program("models"),
             "· ask": lambda: self.program("gateway"),
         }
 
     def __call__(self, line: str) -> None:
-        for moment in [moment for moment in self.moments if line.startswith(moment)]:
+        for moment in [moment for moment in self.moments if re.match(moment, line)]:
             self.moments.pop(moment)()
 
     def program(self, name: str) -> None:
